@@ -1,0 +1,40 @@
+"""Everything that can go wrong with models, as one tree.
+
+    ModelError
+    ├── WeightsError           a weight file cannot be had
+    │   ├── WeightsMissing       no source delivered it, or it was never fetched
+    │   └── WeightsCorrupt       the bytes are not the ones the catalog promises
+    └── EngineError            an engine cannot do its work
+        ├── EngineUnavailable    this machine lacks what the engine needs; raised at start-up
+        └── EngineFailed         one request failed; the engine stays usable
+
+Each message is one sentence for a person that says what to do; `code` is the stable name for logs and messages.
+"""
+
+
+class ModelError(Exception):
+    code = "model_error"
+
+
+class WeightsError(ModelError):
+    code = "weights_error"
+
+
+class WeightsMissing(WeightsError):
+    code = "weights_missing"
+
+
+class WeightsCorrupt(WeightsError):
+    code = "weights_corrupt"
+
+
+class EngineError(ModelError):
+    code = "engine_error"
+
+
+class EngineUnavailable(EngineError):
+    code = "engine_unavailable"
+
+
+class EngineFailed(EngineError):
+    code = "engine_failed"

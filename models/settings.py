@@ -1,0 +1,68 @@
+"""Which engine does which job, and with what options. Defaults run on two CPU cores without a GPU."""
+
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_cache_path
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WeightsSettings(Section):
+    dir: Path = Field(default_factory=lambda: user_cache_path("understudy") / "weights")
+    """Where weight files live, shared by every checkout."""
+
+
+class VadSettings(Section):
+    engine: Literal["silero", "energy"] = "silero"
+
+
+class TurnSettings(Section):
+    engine: Literal["smart_turn", "always"] = "smart_turn"
+
+
+class AsrSettings(Section):
+    engine: Literal["faster_whisper", "scripted"] = "faster_whisper"
+    model: str = "whisper-base"
+    """A name of the catalog: whisper-base, whisper-tiny.en or whisper-large-v3-turbo."""
+    language: str = "en"
+    threads: int = Field(default=2, ge=1)
+
+
+class LlmSettings(Section):
+    engine: Literal["llama_cpp", "scripted"] = "llama_cpp"
+    model: str = "qwen2.5-coder-1.5b-instruct"
+    context_tokens: int = Field(default=4096, ge=512)
+    threads: int = Field(default=2, ge=1)
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    max_answer_tokens: int = Field(default=160, ge=16)
+
+
+class TtsSettings(Section):
+    engine: Literal["kokoro", "tone"] = "kokoro"
+    voice: str = "af_heart"
+    speed: float = Field(default=1.0, gt=0.5, lt=2.0)
+    threads: int = Field(default=2, ge=1)
+
+
+class FaceSettings(Section):
+    engine: Literal["host", "counter"] = "host"
+    size_px: int = Field(default=512, ge=128, le=1080, multiple_of=16)
+    """Width and height of the square picture."""
+
+
+class EngineSettings(Section):
+    """One section per kind of engine."""
+
+    weights: WeightsSettings = WeightsSettings()
+    vad: VadSettings = VadSettings()
+    turn: TurnSettings = TurnSettings()
+    asr: AsrSettings = AsrSettings()
+    llm: LlmSettings = LlmSettings()
+    tts: TtsSettings = TtsSettings()
+    face: FaceSettings = FaceSettings()
