@@ -1,0 +1,82 @@
+"""Tokens to speakable clauses: the first one short, so that the voice can start, the later ones whole sentences."""
+
+import re
+from dataclasses import dataclass
+
+_ABBREVIATIONS = frozenset("mr mrs ms dr prof st sr jr vs etc e.g i.e a.m p.m no approx dept inc ltd u.s u.k".split())
+_JOINING_WORDS = frozenset(
+    "and but or so because that which who when where while if although though to for with in on at from by".split()
+)
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n+")
+_SOFT_END = re.compile(r"[,;:—](?=\s)|\s[–—-](?=\s)")
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseRules:
+    """How long a clause may get, in words."""
+
+    first_soft: int = 2
+    """The first clause may end at a comma after this many words."""
+    first_longest: int = 6
+    """The first clause is cut before a joining word here, or after it at the next space."""
+    soft: int = 7
+    """A later clause may end at a comma after this many words."""
+    longest: int = 28
+    """A later clause is cut here in any case."""
+
+
+class ClauseSplitter:
+    """Collects pieces of text and gives out clauses as soon as they are certain."""
+
+    def __init__(self, rules: ClauseRules | None = None) -> None:
+        self._rules = rules or ClauseRules()
+        self._text = ""
+        self._first = True
+
+    def push(self, piece: str) -> list[str]:
+        """Take the next piece; return the clauses that it completes."""
+        self._text += piece
+        clauses = []
+        while (end := self._end()) is not None:
+            clause, self._text = self._text[:end].strip(), self._text[end:]
+            if clause:
+                clauses.append(clause)
+                self._first = False
+        return clauses
+
+    def finish(self) -> list[str]:
+        """The text is over: return what is left."""
+        clause, self._text = self._text.strip(), ""
+        return [clause] if clause else []
+
+    def _end(self) -> int | None:
+        soft_words = self._rules.first_soft if self._first else self._rules.soft
+        longest_words = self._rules.first_longest if self._first else self._rules.longest
+        ends = [self._sentence_end(), self._soft_end(soft_words), self._forced_end(longest_words)]
+        return min((end for end in ends if end is not None), default=None)
+
+    def _sentence_end(self) -> int | None:
+        for match in _SENTENCE_END.finditer(self._text):
+            before = self._text[: match.start()].split()
+            word = before[-1].lower().lstrip("(\"'“") if before else ""
+            if match.group() == "." and (word in _ABBREVIATIONS or (len(word) == 1 and word != "i") or word.isdigit()):
+                continue
+            return match.end()
+        return None
+
+    def _soft_end(self, words: int) -> int | None:
+        for match in _SOFT_END.finditer(self._text):
+            if len(self._text[: match.start()].split()) >= words:
+                return match.end()
+        return None
+
+    def _forced_end(self, words: int) -> int | None:
+        """Cut a text of more than `words` complete words before its last joining word, or else where it is."""
+        spaces = [match.start() for match in re.finditer(r"(?<=\S)\s", self._text)]
+        if len(spaces) <= words:
+            return None
+        complete = self._text[: spaces[words]].split()
+        for count in range(words, words // 2, -1):
+            if complete[count].lower() in _JOINING_WORDS:
+                return spaces[count - 1]
+        return spaces[words - 1]

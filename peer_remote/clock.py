@@ -1,0 +1,35 @@
+"""The one clock that paces everything on stage."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from models.interfaces import SPEECH_RATE_HZ
+
+MAX_LATENESS_S = 0.3
+"""A clock that is later than this moves its origin instead of letting the tracks burst to catch up."""
+
+
+class MediaClock:
+    """Maps positions in samples at SPEECH_RATE_HZ to moments of `now`.
+
+    Budget: none, it only sleeps. Late by up to MAX_LATENESS_S it returns at once, so that a short stall is caught up;
+    beyond that the origin moves, for all tracks together, and `rebases` counts it.
+    """
+
+    def __init__(
+        self, *, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        self._now = now
+        self._sleep = sleep
+        self._origin_s = now()
+        self.rebases = 0
+
+    async def wait_for(self, position_samples: int) -> None:
+        """Return when `position_samples` is due."""
+        wait_s = self._origin_s + position_samples / SPEECH_RATE_HZ - self._now()
+        if wait_s < -MAX_LATENESS_S:
+            self._origin_s -= wait_s
+            self.rebases += 1
+        elif wait_s > 0:
+            await self._sleep(wait_s)

@@ -1,0 +1,50 @@
+"""What was said in the conversation, and only what was really heard."""
+
+from dataclasses import dataclass
+
+from models.interfaces import Message
+
+
+@dataclass(slots=True)
+class _Exchange:
+    turn_id: int
+    user: str
+    answer: str = ""
+
+
+class History:
+    """The last exchanges under a fixed persona, as messages whose roles strictly alternate.
+
+    An answer that nobody heard leaves no trace, and what the user said next joins what they said before.
+    """
+
+    def __init__(self, persona: str, *, longest: int = 24) -> None:
+        self._persona = Message("system", persona)
+        self._longest = longest
+        self._exchanges: list[_Exchange] = []
+
+    def ask(self, turn_id: int, text: str) -> None:
+        """The user said `text`, which `turn_id` will answer."""
+        self._exchanges.append(_Exchange(turn_id, text))
+        del self._exchanges[: -self._longest]
+
+    def heard(self, turn_id: int, answer: str) -> None:
+        """The listeners heard `answer` of `turn_id`, so far or in all; unknown turns are ignored."""
+        for exchange in self._exchanges:
+            if exchange.turn_id == turn_id:
+                exchange.answer = answer
+
+    def messages(self, then: str | None = None) -> list[Message]:
+        """The conversation with the persona first; `then` is what the user is about to say."""
+        messages = [self._persona]
+        unanswered: list[str] = []
+        for exchange in self._exchanges:
+            unanswered.append(exchange.user)
+            if exchange.answer:
+                messages += [Message("user", "\n".join(unanswered)), Message("assistant", exchange.answer)]
+                unanswered = []
+        if then is not None:
+            unanswered.append(then)
+        if unanswered:
+            messages.append(Message("user", "\n".join(unanswered)))
+        return messages

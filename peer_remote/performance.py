@@ -1,0 +1,92 @@
+"""Plays the stage to every viewer: one beat every 40 ms, for as long as the program runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from models.interfaces import BEAT_SAMPLES, Face, Picture
+from peer_remote.clock import MediaClock
+from peer_remote.stage import Beat, Stage
+
+logger = logging.getLogger(__name__)
+
+QUEUE_BEATS = 12
+"""Most beats a viewer's track may be behind; a slower one loses its oldest beats and counts them."""
+
+
+class BeatQueue:
+    """One track's view of the performance: bounded, and the newest beats win."""
+
+    def __init__(self) -> None:
+        self._beats: asyncio.Queue[tuple[int, Beat]] = asyncio.Queue(QUEUE_BEATS)
+        self.dropped = 0
+
+    def put(self, position: int, beat: Beat) -> None:
+        if self._beats.full():
+            self._beats.get_nowait()
+            self.dropped += 1
+        self._beats.put_nowait((position, beat))
+
+    async def get(self) -> tuple[int, Beat]:
+        """The next beat and its position on the media clock."""
+        return await self._beats.get()
+
+
+class Performance:
+    """Takes each beat from the stage when it is due and hands it to every subscriber.
+
+    Budget: a beat leaves within 5 ms of its time. The idle picture for the next position is drawn while the current
+    one plays and is thrown away if speech arrives meanwhile; when it is late the last picture is shown again and
+    `late_pictures` counts it. Sound never waits for a picture.
+    """
+
+    def __init__(self, stage: Stage, face: Face, clock: MediaClock, *, played: Callable[[Beat], None]) -> None:
+        self._stage = stage
+        self._face = face
+        self._clock = clock
+        self._played = played
+        self._subscribers: set[BeatQueue] = set()
+        self._silence = np.zeros(BEAT_SAMPLES, np.float32)
+        self.late_pictures = 0
+
+    def subscribe(self, queue: BeatQueue) -> None:
+        self._subscribers.add(queue)
+
+    def unsubscribe(self, queue: BeatQueue) -> None:
+        self._subscribers.discard(queue)
+
+    async def run(self) -> None:
+        """Play until cancelled."""
+        shown = await self._face.idle(0)
+        drawing: asyncio.Task[Picture] | None = None
+        try:
+            while True:
+                position = self._stage.position
+                await self._clock.wait_for(position * BEAT_SAMPLES)
+                beat = self._stage.take()
+                if beat is None:
+                    picture, drawing = self._collect(drawing)
+                    beat = Beat(None, 0, self._silence, picture or shown)
+                shown = beat.picture
+                for queue in self._subscribers:
+                    queue.put(position, beat)
+                self._played(beat)
+                if drawing is None and self._subscribers and not self._stage.waiting:
+                    drawing = asyncio.create_task(self._face.idle(self._stage.position), name="idle picture")
+        finally:
+            if drawing is not None:
+                drawing.cancel()
+                await asyncio.gather(drawing, return_exceptions=True)
+
+    def _collect(self, drawing: asyncio.Task[Picture] | None) -> tuple[Picture | None, asyncio.Task[Picture] | None]:
+        """The idle picture if it is there, and the task that is still drawing one if any."""
+        if drawing is None or not drawing.done():
+            self.late_pictures += drawing is not None
+            return None, drawing
+        try:
+            return drawing.result(), None
+        except Exception:
+            logger.exception("idle_picture_failed")
+            return None, None

@@ -1,0 +1,170 @@
+"""The performer: everything between the signaling service and the engines, put together once."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from models.hearing.listener import (
+    HearingEvent,
+    Listener,
+    PartialText,
+    SpeechConfirmed,
+    SpeechDropped,
+    SpeechStarted,
+    Utterance,
+)
+from models.interfaces import EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
+from peer_remote.clock import MediaClock
+from peer_remote.conversation import Conversation
+from peer_remote.encoders import set_video_bitrate
+from peer_remote.history import History
+from peer_remote.metrics import Metrics
+from peer_remote.performance import Performance
+from peer_remote.session import Session
+from peer_remote.settings import Settings
+from peer_remote.stage import Stage
+from peer_remote.tracks import Seat
+from peer_remote.turn import Cast
+from signaling import protocol
+from signaling.errors import BadMessage
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """The engines that listen; `vad` makes one detector per listener."""
+
+    vad: Callable[[], VoiceActivityDetector]
+    turn: EndOfTurnDetector
+    asr: SpeechRecognizer
+
+
+class Wire(Protocol):
+    """The performer's side of the signaling service."""
+
+    async def send(self, message: protocol.FromPeer) -> None: ...
+
+
+class Performer:
+    """One performance for everybody in the room. Feed it the signaling service's messages with `handle`."""
+
+    def __init__(
+        self, settings: Settings, cast: Cast, ears: Ears, *, tasks: asyncio.TaskGroup, wire: Wire, metrics: Metrics
+    ) -> None:
+        remote = settings.remote
+        bitrate = remote.video_bitrate_kbps * 1_000
+        set_video_bitrate(start_bps=bitrate, lowest_bps=bitrate // 2, highest_bps=bitrate * 2)
+        self._settings = settings
+        self._ears = ears
+        self._tasks = tasks
+        self._wire = wire
+        self._metrics = metrics
+        self._ice_servers: tuple[protocol.IceServer, ...] = ()
+        self._sessions: dict[str, Session] = {}
+        self._clock = MediaClock()
+        self._stage = Stage(lead_ms=remote.lead_ms)
+        self.conversation = Conversation(
+            cast,
+            self._stage,
+            History(settings.persona.text()),
+            max_answer_tokens=settings.llm.max_answer_tokens,
+            tasks=tasks,
+            send=self._broadcast,
+            metrics=metrics,
+        )
+        self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
+
+    async def handle(self, message: protocol.FromService) -> None:
+        """Act on one message of the signaling service."""
+        match message:
+            case protocol.Welcome(ice_servers=servers):
+                self._ice_servers = servers
+            case protocol.Offer(sender=str(peer_id), sdp=sdp):
+                await self._answer(peer_id, sdp)
+            case protocol.Candidate(sender=str(peer_id)) if peer_id in self._sessions:
+                await self._sessions[peer_id].add_candidate(message)
+            case protocol.PeerLeft(peer_id=peer_id) | protocol.Bye(sender=str(peer_id)):
+                if session := self._sessions.get(peer_id):
+                    await session.close()
+            case protocol.Error(code=code):
+                logger.warning("signaling_refused", extra={"code": code})
+
+    async def aclose(self) -> None:
+        """Stop talking and close every session."""
+        self.conversation.interrupt()
+        await asyncio.gather(*(session.close() for session in list(self._sessions.values())))
+
+    async def _answer(self, peer_id: str, sdp: str) -> None:
+        session = self._sessions.get(peer_id)
+        if session is None:
+            session = self._sessions[peer_id] = Session(
+                peer_id,
+                Seat(self.performance, self._clock),
+                ice_servers=self._ice_servers,
+                video_codec=self._settings.remote.video_codec,
+                tasks=self._tasks,
+                listener=self._make_listener,
+                opened=self._greet,
+                received=self._received,
+                closed=self._forget,
+            )
+            self._metrics.viewers.set(len(self._sessions))
+        try:
+            answer = await session.answer(sdp)
+        except BadMessage:
+            await session.close()
+            await self._wire.send(protocol.Bye(to=peer_id))
+            return
+        await self._wire.send(protocol.Answer(to=peer_id, sdp=answer))
+
+    def _forget(self, session: Session) -> None:
+        if self._sessions.get(session.peer_id) is session:
+            del self._sessions[session.peer_id]
+        self._metrics.viewers.set(len(self._sessions))
+
+    def _greet(self, session: Session) -> None:
+        session.send(protocol.Hello(name=self._settings.persona.name, state=self.conversation.state))
+
+    def _broadcast(self, message: BaseModel) -> None:
+        for session in self._sessions.values():
+            session.send(message)
+
+    def _received(self, session: Session, message: protocol.ToPerformer) -> None:
+        match message:
+            case protocol.Say(text=text):
+                if text.strip():
+                    self.conversation.say(text.strip(), source="typed")
+            case protocol.Interrupt():
+                self.conversation.interrupt()
+            case protocol.Heard(turn_id=turn_id, samples=samples):
+                self.conversation.heard(turn_id, samples)
+
+    def _make_listener(self) -> Listener:
+        return Listener(
+            self._ears.vad(),
+            self._ears.turn,
+            self._ears.asr,
+            language=self._settings.asr.language,
+            tasks=self._tasks,
+            emit=self._heard,
+        )
+
+    def _heard(self, event: HearingEvent) -> None:
+        match event:
+            case SpeechConfirmed():
+                self.conversation.interrupt()
+            case PartialText(text=text):
+                self._broadcast(protocol.UserText(text=text, final=False, source="spoken"))
+                self.conversation.expect(text)
+            case Utterance(text=text, speech_ended_s=ended_s, transcribed_s=transcribed_s):
+                if text:
+                    self.conversation.say(text, source="spoken", speech_ended_s=ended_s, transcribed_s=transcribed_s)
+                else:
+                    self._broadcast(protocol.Error(code="not_understood", message="Sorry, that was not understood."))
+            case SpeechStarted() | SpeechDropped():
+                pass

@@ -1,0 +1,179 @@
+"""One viewer or operator: its peer connection, its data channel, and the ears for its microphone."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import numpy as np
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.sdp import candidate_from_sdp
+from av import AudioFrame, AudioResampler
+from pydantic import BaseModel
+
+from models.hearing.listener import Listener
+from models.interfaces import HEARING_RATE_HZ, Samples
+from peer_remote.encoders import VideoCodec, prefer
+from peer_remote.tracks import FaceTrack, Seat, SpeechTrack
+from signaling import protocol
+from signaling.errors import BadMessage
+
+logger = logging.getLogger(__name__)
+
+MAX_BUFFERED_BYTES = 256 * 1024
+"""A viewer whose data channel holds this much back loses further messages; they are counted."""
+
+CLOSE_TIMEOUT_S = 5.0
+
+
+class Session:
+    """Answers one peer's offers until it leaves.
+
+    `received` is called with every well-formed message of the data channel; `opened` when the channel is ready for
+    `send`; `closed` once, when the connection is gone for whatever reason.
+    """
+
+    def __init__(
+        self,
+        peer_id: str,
+        seat: Seat,
+        *,
+        ice_servers: tuple[protocol.IceServer, ...],
+        video_codec: VideoCodec | None,
+        tasks: asyncio.TaskGroup,
+        listener: Callable[[], Listener],
+        opened: Callable[["Session"], None],
+        received: Callable[["Session", protocol.ToPerformer], None],
+        closed: Callable[["Session"], None],
+    ) -> None:
+        self.peer_id = peer_id
+        self._seat = seat
+        self._tasks = tasks
+        self._make_listener = listener
+        self._listener: Listener | None = None
+        self._opened = opened
+        self._received = received
+        self._closed = closed
+        self._channel: RTCDataChannel | None = None
+        self._inbound: list[asyncio.Task[None]] = []
+        self._is_closed = False
+        self.dropped_messages = 0
+        servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._connection.addTrack(SpeechTrack(seat))
+        self._connection.addTrack(FaceTrack(seat))
+        if video_codec is not None:
+            for transceiver in self._connection.getTransceivers():
+                if transceiver.kind == "video":
+                    prefer(transceiver, video_codec)
+        self._connection.on("datachannel", self._on_channel)
+        self._connection.on("track", self._on_track)
+        self._connection.on("connectionstatechange", self._on_connection_state)
+
+    async def answer(self, sdp: str) -> str:
+        """Take the peer's offer, the first or a later one, and return our answer. Raises BadMessage."""
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except Exception as error:
+            logger.warning("offer_refused", extra={"peer": self.peer_id, "error": type(error).__name__})
+            raise BadMessage("The offer cannot be answered: its session description is not usable.") from error
+        return str(self._connection.localDescription.sdp)
+
+    async def add_candidate(self, message: protocol.Candidate) -> None:
+        """Take one trickled candidate; one that cannot be read is ignored, as browsers do."""
+        if not message.candidate:
+            return
+        try:
+            candidate = candidate_from_sdp(message.candidate.removeprefix("candidate:"))
+            candidate.sdpMid = message.sdp_mid
+            candidate.sdpMLineIndex = message.sdp_m_line_index
+            await self._connection.addIceCandidate(candidate)
+        except Exception as error:
+            logger.info("candidate_ignored", extra={"peer": self.peer_id, "error": type(error).__name__})
+
+    def send(self, message: BaseModel) -> None:
+        """Send on the data channel if it is open."""
+        channel = self._channel
+        if channel is None or channel.readyState != "open":
+            return
+        if channel.bufferedAmount > MAX_BUFFERED_BYTES:
+            self.dropped_messages += 1
+            return
+        channel.send(protocol.dump(message))
+
+    def listen(self, on: bool) -> None:
+        """Switch the ears for the peer's microphone; what was being said when it goes off counts as complete."""
+        if on and self._listener is None:
+            self._listener = self._make_listener()
+        elif not on and self._listener is not None:
+            self._listener.finish()
+            self._listener = None
+
+    async def close(self) -> None:
+        """Give up the seat and close the connection, once."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._seat.leave()
+        for task in self._inbound:
+            task.cancel()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._connection.close()
+        except TimeoutError:
+            logger.warning("close_timed_out", extra={"peer": self.peer_id})
+        self._closed(self)
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label != protocol.CHANNEL_LABEL:
+            return
+        self._channel = channel
+        channel.on("message", self._on_message)
+        self._opened(self)
+
+    def _on_message(self, data: str | bytes) -> None:
+        try:
+            message = protocol.parse(protocol.TO_PERFORMER, data)
+        except BadMessage as error:
+            self.send(protocol.Error(code=error.code, message=str(error)))
+            return
+        match message:
+            case protocol.Ping(id=ping_id):
+                self.send(protocol.Pong(id=ping_id))
+            case protocol.Microphone(on=on):
+                self.listen(on)
+            case _:
+                self._received(self, message)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        self._inbound.append(self._tasks.create_task(self._hear(track), name=f"inbound {track.kind} {self.peer_id}"))
+
+    async def _hear(self, track: MediaStreamTrack) -> None:
+        """Drain a track for as long as it lives: aiortc queues without a bound what nobody takes."""
+        resampler = AudioResampler(format="flt", layout="mono", rate=HEARING_RATE_HZ)
+        try:
+            while True:
+                frame = await track.recv()
+                listener = self._listener
+                if listener is not None and isinstance(frame, AudioFrame):
+                    for mono in resampler.resample(frame):
+                        samples: Samples = mono.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+                        listener.feed(samples)
+        except MediaStreamError:
+            pass
+        except Exception:
+            logger.exception("ears_failed", extra={"peer": self.peer_id})
+            self.send(protocol.Error(code="ears_failed", message="The microphone cannot be heard any more; reconnect."))
+
+    async def _on_connection_state(self) -> None:
+        state = self._connection.connectionState
+        logger.info("connection", extra={"peer": self.peer_id, "state": state})
+        if state in ("failed", "closed"):
+            await self.close()
