@@ -6,6 +6,7 @@
     ├── BadToken             no valid token for this room
     ├── RoomFull             no place left for this role
     ├── UnknownPeer          the addressee is not in the room
+    ├── RateLimited          a peer sends faster than the service allows
     └── ConnectionLost       the service cannot be reached any more (client side)
 
 Each message is one sentence for a person; `code` is the stable name that travels in `error` messages.
@@ -34,6 +35,10 @@ class RoomFull(SignalingError):
 
 class UnknownPeer(SignalingError):
     code = "unknown_peer"
+
+
+class RateLimited(SignalingError):
+    code = "rate_limited"
 
 
 class ConnectionLost(SignalingError):

@@ -237,6 +237,8 @@ FROM_PERFORMER: TypeAdapter[FromPerformer] = TypeAdapter(Annotated[FromPerformer
 
 def parse(adapter: TypeAdapter[Any], data: str | bytes) -> Any:
     """Read one message of the given direction, or raise BadMessage with one sentence that says what is wrong."""
+    if isinstance(data, str):
+        data = data.encode(errors="replace")
     if len(data) > MAX_MESSAGE_BYTES:
         raise BadMessage(f"The message is longer than {MAX_MESSAGE_BYTES} bytes.")
     try:
@@ -244,7 +246,8 @@ def parse(adapter: TypeAdapter[Any], data: str | bytes) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "message"
-        raise BadMessage(f"The message is not understood: {place}: {first['msg']}.") from None
+        reason = f"{place[:64]}: {first['msg'][:256]}"  # both can quote the sender, and Error bounds its text
+        raise BadMessage(f"The message is not understood: {reason}.") from None
 
 
 def dump(message: BaseModel) -> str:

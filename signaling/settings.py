@@ -1,4 +1,4 @@
-"""Settings that are read from the environment, strictly.
+"""Settings that are read from the environment, strictly, and those of the signaling service.
 
 Every program reads `UNDERSTUDY_<SECTION>__<KEY>` from the environment and from a file named .env. pydantic-settings
 ignores a misspelt section by itself; StrictSettings refuses it with one sentence.
@@ -6,12 +6,14 @@ ignores a misspelt section by itself; StrictSettings refuses it with one sentenc
 
 import difflib
 import os
+import re
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from dotenv import dotenv_values
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettings
 
 PREFIX = "UNDERSTUDY_"
 
@@ -21,6 +23,12 @@ SECTIONS = frozenset({"signaling", "remote", "local", "persona", "weights", "vad
 
 class SettingsError(Exception):
     """The configuration is wrong; the message is one sentence that names the key."""
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class StrictSettings(BaseSettings):
@@ -39,7 +47,9 @@ class StrictSettings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             key = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
-            raise SettingsError(f"{key}: {first['msg']}.") from None
+            raise SettingsError(f"{key}: {first['msg'].removeprefix('Value error, ')}.") from None
+        except UnreadableSettings as error:
+            raise SettingsError(f"The settings cannot be read: {error}.") from None
 
 
 def _names_in_environment(env_file: Path) -> set[str]:
@@ -60,3 +70,72 @@ def _refuse_unknown_sections(names: set[str]) -> None:
                 else f"; sections are {', '.join(sorted(SECTIONS))}."
             )
             raise SettingsError(f"{name} is not a setting{hint}")
+
+
+Urls = Annotated[tuple[str, ...], NoDecode]
+"""In the environment: addresses separated by commas."""
+
+Secret = Annotated[SecretStr, Field(min_length=16)]
+
+
+class SignalingSettings(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    """0 takes any free port."""
+    secret: Secret | None = None
+    """Signs room tokens. Without one the service makes its own at every start."""
+    max_viewers: int = Field(default=8, ge=1, le=64)
+    """Viewers in one room."""
+    max_rooms: int = Field(default=16, ge=1, le=1024)
+    max_connections: int = Field(default=256, ge=1)
+    """WebSockets at once, with those that have not joined yet."""
+    ice_servers: Urls = ()
+    """STUN addresses. On one machine or one network none is needed; aiortc uses only the first."""
+    turn_urls: Urls = ()
+    """TURN addresses, in order of preference; aiortc uses only the first."""
+    turn_secret: SecretStr | None = None
+    """The TURN server's static-auth-secret."""
+    turn_lifetime_s: int = Field(default=12 * 3600, ge=60)
+    """How long the TURN credentials in a welcome are good; a call that goes on longer must join again."""
+    join_timeout_s: float = Field(default=5.0, gt=0)
+    heartbeat_s: float = Field(default=15.0, gt=0)
+    """Between pings; a peer that has not answered after half of it again is gone."""
+    messages_per_s: float = Field(default=50.0, gt=0)
+    """What one peer may send on average."""
+    burst_messages: int = Field(default=200, ge=1)
+    """What one peer may send at once: more candidates than any real negotiation with every viewer has."""
+    queue_messages: int = Field(default=256, ge=8)
+    """What waits for one peer before it is cut off as one that does not read."""
+
+    @field_validator("ice_servers", "turn_urls", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("ice_servers")
+    @classmethod
+    def _only_stun(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not re.fullmatch(r"stuns?:[^\s/?@]+", url):  # RFC 7064
+                raise ValueError(f"{url} is not a STUN address such as stun:stun.example.org:3478")
+        return urls
+
+    @field_validator("turn_urls")
+    @classmethod
+    def _only_turn(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not re.fullmatch(r"turns?:[^\s/?@]+(\?transport=(udp|tcp))?", url):  # RFC 7065
+                raise ValueError(f"{url} is not a TURN address such as turn:turn.example.org:3478?transport=udp")
+        return urls
+
+    @model_validator(mode="after")
+    def _turn_is_whole(self) -> Self:
+        if bool(self.turn_urls) != bool(self.turn_secret):
+            raise ValueError("turn_urls and turn_secret only work together")
+        return self
+
+
+class ServiceSettings(StrictSettings):
+    """Settings of the program `python -m signaling`."""
+
+    signaling: SignalingSettings = SignalingSettings()

@@ -1,0 +1,145 @@
+"""The signaling service as a program: `python -m signaling --help`."""
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from signaling import auth, logs
+from signaling.app import create_app
+from signaling.protocol import Role
+from signaling.settings import ServiceSettings, SettingsError, SignalingSettings
+
+START_TOKEN_LIFETIME_S = 30 * 24 * 3600
+"""Tokens that are printed at start; they end with the process anyway, since its secret does."""
+
+log = logging.getLogger("signaling")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status: 1 when it cannot work, 2 when it is told something wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "token":
+            return _print_token(options)
+        logs.setup(options.log_level, as_json=options.log_json)
+        told = {name: getattr(options, name) for name in ("host", "port") if getattr(options, name) is not None}
+        settings = ServiceSettings.load(**({"signaling": told} if told else {})).signaling
+        return asyncio.run(_serve(settings, options.room))
+    except (SettingsError, ValueError) as error:
+        return _fail(2, str(error))
+    except OSError as error:
+        return _fail(1, f"The service cannot listen: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m signaling",
+        description="Where the peers of a call meet: rooms, tokens, offers and answers, and the browser debug page.",
+        epilog="Settings come from UNDERSTUDY_SIGNALING__<KEY> in the environment or in .env; see signaling/README.md.",
+    )
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for any free one (default: 8080)")
+    parser.add_argument("--room", default="main", help="room of the link that is printed at start (default: main)")
+    parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
+    parser.add_argument("--log-json", action="store_true", help="log JSON objects instead of lines")
+    commands = parser.add_subparsers(dest="command", metavar="token")
+    token = commands.add_parser("token", help="print a room token made with the configured secret, and end")
+    token.add_argument("--room", default="main", help="room that it opens (default: main)")
+    token.add_argument("--role", choices=get_args(Role), default="viewer", help="default: viewer")
+    token.add_argument("--hours", type=float, default=12.0, help="how long it is good (default: 12)")
+    return parser
+
+
+def _print_token(options: argparse.Namespace) -> int:
+    secret = ServiceSettings.load().signaling.secret
+    if secret is None:
+        raise SettingsError("UNDERSTUDY_SIGNALING__SECRET is not set; a token needs the secret that the service has.")
+    if not options.hours > 0:
+        raise SettingsError("--hours must be more than 0.")
+    lifetime_s = options.hours * 3600
+    token = auth.issue(
+        secret.get_secret_value(), room=options.room, role=options.role, lifetime_s=lifetime_s, now_s=time.time()
+    )
+    print(token)
+    return 0
+
+
+async def _serve(settings: SignalingSettings, room: str) -> int:
+    made_secret = settings.secret is None
+    if made_secret:
+        settings = settings.model_copy(update={"secret": SecretStr(secrets.token_urlsafe(32))})
+    runner = web.AppRunner(create_app(settings), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        try:
+            await site.start()
+        except OSError as error:
+            return _fail(1, f"Cannot listen on {settings.host} port {settings.port}: {_why(error)}.")
+        address = _address(settings.host, runner.addresses[0])
+        log.info("signaling_ready", extra={"address": address})
+        print(f"Signaling is ready at {address}", flush=True)
+        if made_secret:
+            _print_links(settings, address, room)
+        await _until_told_to_stop()
+        log.info("signaling_stops")
+    finally:
+        await runner.cleanup()
+    return 0
+
+
+def _print_links(settings: SignalingSettings, address: str, room: str) -> None:
+    assert settings.secret is not None
+    secret = settings.secret.get_secret_value()
+    now_s = time.time()
+    roles: tuple[Role, Role] = ("viewer", "performer")
+    viewer, performer = (
+        auth.issue(secret, room=room, role=role, lifetime_s=START_TOKEN_LIFETIME_S, now_s=now_s) for role in roles
+    )
+    print(f"Open in a browser: {address}/#room={room}&token={viewer}")
+    print(f"Performer's token: {performer}", flush=True)
+
+
+async def _until_told_to_stop() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
+            loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the port is already in use"
+    numbered = error.errno is not None and error.errno > 0  # name resolution has numbers of its own, below zero
+    return (os.strerror(error.errno) if numbered else error.strerror or str(error)).lower()
+
+
+def _address(host: str, bound: Any) -> str:
+    """What to type into a browser on this machine; a service on every interface is reached through loopback."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://[{shown}]:{bound[1]}" if ":" in shown else f"http://{shown}:{bound[1]}"
+
+
+def _fail(status: int, sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
