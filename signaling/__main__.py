@@ -126,8 +126,9 @@ async def _until_told_to_stop() -> None:
 def _why(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "the port is already in use"
-    numbered = error.errno is not None and error.errno > 0  # name resolution has numbers of its own, below zero
-    return (os.strerror(error.errno) if numbered else error.strerror or str(error)).lower()
+    if error.errno is None or error.errno < 0:  # name resolution has numbers of its own, below zero
+        return (error.strerror or str(error)).lower()
+    return os.strerror(error.errno).lower()
 
 
 def _address(host: str, bound: Any) -> str:

@@ -112,6 +112,8 @@ class Service:
                         self._refuse(connection, error.code, str(error), fatal=fatal)
                         if fatal:
                             return
+                    # Frames that came together are read without a pause; the writers must keep up with them.
+                    await asyncio.sleep(0)
         except TimeoutError:
             if peer_id is not None:
                 raise
