@@ -67,7 +67,7 @@ class Store:
         """What can be said without reading the bytes."""
         try:
             stat = self.path(model, file).stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return "absent"
         if file.size_bytes is not None and stat.st_size != file.size_bytes:
             return "wrong"
@@ -108,7 +108,7 @@ class Store:
         try:
             entries = json.loads((self.directory / model / LOCK_NAME).read_text())
             return {name: Record(**entry) for name, entry in entries.items()}
-        except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, AttributeError):
             return {}
 
 

@@ -1,0 +1,30 @@
+# Thin wrappers: `python3 deploy/bootstrap.py COMMAND` does the same where there is no make.
+PYTHON ?= python3
+BOOTSTRAP = $(PYTHON) deploy/bootstrap.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup test check bench fetch clean
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+run: ## Set up, fetch the models, start the double and print its address
+	@$(BOOTSTRAP) run
+
+setup: ## Set up the virtual environment only
+	@$(BOOTSTRAP) setup
+
+test: ## Set up and run the tests of a machine without a GPU (ARGS="-k name" goes to pytest)
+	@$(BOOTSTRAP) test $(ARGS)
+
+check: ## Check format, lint and types
+	@$(BOOTSTRAP) check
+
+bench: ## Run a bench: make bench BENCH=turn
+	@$(BOOTSTRAP) bench $(BENCH) $(ARGS)
+
+fetch: ## Fetch weights: make fetch MODELS="embedded tests"
+	@$(BOOTSTRAP) fetch $(MODELS)
+
+clean: ## Remove the virtual environment and caches of this checkout; weights stay
+	@$(BOOTSTRAP) clean

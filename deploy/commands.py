@@ -1,0 +1,102 @@
+"""The commands of bootstrap.py, one function each. Standard library only."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.console import SetupError, say
+from deploy.environment import Environment
+from deploy.system import Apt, require_browser, require_libraries
+
+ROOT = Path(__file__).resolve().parents[1]
+SUITES = ("unit", "component", "contract", "loopback", "browser")
+"""The tests of a machine without a GPU."""
+CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", "build", "out", "understudy.egg-info")
+
+
+def run_command(name: str, arguments: list[str]) -> int:
+    """Run one command and return its exit status. Raises SetupError."""
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "run": run,
+        "setup": setup,
+        "test": test,
+        "check": check,
+        "bench": bench,
+        "fetch": fetch,
+        "clean": clean,
+    }
+    if name not in commands:
+        raise SetupError(f"{name} is not a command; commands are {', '.join(commands)}.")
+    return commands[name](arguments)
+
+
+def setup(_: list[str], extras: tuple[str, ...] = ()) -> int:
+    _environment(extras)
+    return 0
+
+
+def run(arguments: list[str]) -> int:
+    environment = _environment()
+    if status := _call(environment, "-m", "models", "fetch", "embedded"):
+        return status
+    command = [str(environment.python), "-m", "deploy.local", *arguments]
+    if sys.platform == "win32":
+        return subprocess.call(command, cwd=ROOT)
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    os.execv(command[0], command)
+
+
+def fetch(arguments: list[str]) -> int:
+    return _call(_environment(), "-m", "models", "fetch", *(arguments or ["embedded"]))
+
+
+def test(arguments: list[str]) -> int:
+    require_browser(Apt())
+    environment = _environment(("dev",))
+    if status := _call(environment, "-m", "models", "fetch", "embedded", "tests"):
+        return status
+    suites = [f"tests/{suite}" for suite in SUITES if any((ROOT / "tests" / suite).glob("test_*.py"))]
+    return _call(environment, "-m", "pytest", "-q", "-W", "error", "--durations=10", *suites, *arguments)
+
+
+def check(_: list[str]) -> int:
+    environment = _environment(("dev",))
+    steps = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",))
+    statuses = []
+    for step in steps:
+        say(f"$ {' '.join(step)}")
+        statuses.append(_call(environment, "-m", *step))
+    return max(statuses)
+
+
+def bench(arguments: list[str]) -> int:
+    environment = _environment(("dev",))
+    if status := _call(environment, "-m", "models", "fetch", "embedded"):
+        return status
+    return _call(environment, "-m", "tests.bench", *arguments)
+
+
+def clean(_: list[str]) -> int:
+    Environment(ROOT, Apt()).remove()
+    for name in CACHES:
+        shutil.rmtree(ROOT / name, ignore_errors=True)
+    for folder in ROOT.glob("*/**/__pycache__"):
+        shutil.rmtree(folder, ignore_errors=True)
+    say("Removed the virtual environment and the caches of this checkout; weights and built wheels stay.")
+    return 0
+
+
+def _environment(extras: tuple[str, ...] = ()) -> Environment:
+    apt = Apt()
+    require_libraries(apt)
+    environment = Environment(ROOT, apt)
+    environment.ensure(extras)
+    return environment
+
+
+def _call(environment: Environment, *arguments: str) -> int:
+    return subprocess.call([str(environment.python), *arguments], cwd=ROOT)

@@ -1,0 +1,269 @@
+"""The whole product on one machine: `python -m deploy.local`.
+
+    launcher ─┬─► signaling     port 8080, or the next free one
+              └─► peer_remote   joins the room as its performer
+    browser  ───► http://127.0.0.1:PORT/#room=…&token=…
+
+The secret and the tokens are made anew at each start and passed in the environment only. Both children end with the
+launcher, however it ends; when one of them ends by itself, the launcher says so and stops the other.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from pydantic import BaseModel
+
+from signaling import auth
+from signaling.protocol import Role, Room
+from signaling.settings import SettingsError, SignalingSettings, StrictSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+TOKEN_LIFETIME_S = 30 * 24 * 3600.0
+SIGNALING_START_S = 20.0
+PERFORMER_START_S = 300.0
+"""Reading 1.4 GB of weights from a slow disk."""
+STOP_S = 5.0
+HEALTH_TIMEOUT_S = 2.0
+POLL_S = 0.2
+SLOW_REPORT_S = 15.0
+PORTS_TO_TRY = 50
+NEW_PROCESS_GROUP = 0x200
+"""Windows' CREATE_NEW_PROCESS_GROUP."""
+
+
+class LaunchError(Exception):
+    """The product cannot be started or go on; the message is one sentence."""
+
+
+class _RoomSettings(BaseModel):
+    room: Room = "main"
+
+
+class LocalSettings(StrictSettings):
+    """What the launcher itself has to know; the children read the rest."""
+
+    signaling: SignalingSettings = SignalingSettings()
+    remote: _RoomSettings = _RoomSettings()
+
+
+@dataclass
+class Children:
+    """The processes that were started, in this order; they are stopped in the opposite one."""
+
+    started: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def start(self, module: str, *, env: dict[str, str]) -> None:
+        # A group of its own, so that Ctrl-C reaches the launcher alone and the children stop in order.
+        windows = sys.platform == "win32"
+        self.started[module] = subprocess.Popen(
+            [sys.executable, "-m", "deploy.child", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env=env,
+            process_group=None if windows else 0,
+            creationflags=NEW_PROCESS_GROUP if windows else 0,
+        )
+
+    def require_alive(self) -> None:
+        """Raise LaunchError when one of them has ended."""
+        for module, process in self.started.items():
+            if (status := process.poll()) is not None:
+                how = f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
+                raise LaunchError(f"{module} ended {how}, the lines above say why; everything is stopped.")
+
+    def stop(self, within_s: float = STOP_S) -> None:
+        """Ask all of them to end by closing their standard input; end by force what is left after `within_s`."""
+        for process in reversed(self.started.values()):
+            if process.stdin is not None:
+                process.stdin.close()
+        until_s = time.monotonic() + within_s - 0.5
+        for process in self.started.values():
+            try:
+                process.wait(max(0.0, until_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def choose_port(host: str, port: int, *, fixed: bool, say: Callable[[str], None]) -> int:
+    """`port` if it is free, else the next free one, unless the user named it. 0 takes any free one."""
+    if is_free(host, port):
+        return port or _any_port(host)
+    if fixed:
+        raise LaunchError(
+            f"Port {port} on {host} is in use; stop what uses it or choose another UNDERSTUDY_SIGNALING__PORT."
+        )
+    for other in range(port + 1, min(port + PORTS_TO_TRY, 65_535) + 1):
+        if is_free(host, other):
+            say(f"Port {port} is in use, taking {other}.")
+            return other
+    raise LaunchError(f"None of the ports {port} to {port + PORTS_TO_TRY} on {host} is free.")
+
+
+def is_free(host: str, port: int) -> bool:
+    try:
+        _bind(host, port).close()
+    except OSError:
+        return False
+    return True
+
+
+def _any_port(host: str) -> int:
+    with _bind(host, 0) as probe:
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    probe = socket.socket(family, kind, protocol)
+    try:
+        if sys.platform != "win32":  # there it would let two programs share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+    except OSError:
+        probe.close()
+        raise
+    return probe
+
+
+def performer_is_there(health: dict[str, object] | None, room: str) -> bool:
+    """Whether the answer of /healthz says that the room has its performer."""
+    rooms = health.get("rooms") if health else None
+    entry = rooms.get(room) if isinstance(rooms, dict) else None
+    return isinstance(entry, dict) and entry.get("performer") is True
+
+
+def read_health(base_url: str) -> dict[str, object] | None:
+    """The answer of /healthz, or None as long as there is none."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{base_url}/healthz", timeout=HEALTH_TIMEOUT_S) as response:
+            answer = json.load(response)
+    except (OSError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def wait_until(
+    ready: Callable[[], bool],
+    children: Children,
+    *,
+    what: str,
+    limit_s: float,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait for `ready`, as long as the children live. Raises LaunchError when one dies or after `limit_s`."""
+    began_s = reported_s = clock()
+    while not ready():
+        children.require_alive()
+        now_s = clock()
+        if now_s - began_s > limit_s:
+            raise LaunchError(f"{what} has not come within {limit_s:.0f} s; everything is stopped.")
+        if now_s - reported_s >= SLOW_REPORT_S:
+            reported_s = now_s
+            say(f"  {now_s - began_s:.0f} s")
+        sleep(POLL_S)
+
+
+def launch(settings: LocalSettings, children: Children, say: Callable[[str], None]) -> str:
+    """Start both programs and return the address to open, once the performer is on stage."""
+    signaling = settings.signaling
+    room = settings.remote.room
+    secret = signaling.secret.get_secret_value() if signaling.secret else secrets.token_urlsafe(32)
+    port = choose_port(signaling.host, signaling.port, fixed="port" in signaling.model_fields_set, say=say)
+    base_url = f"http://{_reachable_host(signaling.host)}:{port}"
+
+    def token(role: Role) -> str:
+        return auth.issue(secret, room=room, role=role, lifetime_s=TOKEN_LIFETIME_S, now_s=time.time())
+
+    environment = {**os.environ, "UNDERSTUDY_SIGNALING__PORT": str(port), "UNDERSTUDY_SIGNALING__SECRET": secret}
+    children.start("signaling", env=environment)
+    wait_until(
+        lambda: read_health(base_url) is not None,
+        children,
+        what="The signaling service",
+        limit_s=SIGNALING_START_S,
+        say=say,
+    )
+    say("Loading the models, some seconds …")
+    performer = {
+        **os.environ,
+        "UNDERSTUDY_REMOTE__SIGNALING_URL": f"ws{base_url.removeprefix('http')}/ws",
+        "UNDERSTUDY_REMOTE__ROOM": room,
+        "UNDERSTUDY_REMOTE__TOKEN": token("performer"),
+    }
+    children.start("peer_remote", env=performer)
+    wait_until(
+        lambda: performer_is_there(read_health(base_url), room),
+        children,
+        what="The double",
+        limit_s=PERFORMER_START_S,
+        say=say,
+    )
+    return f"{base_url}/#room={room}&token={token('viewer')}"
+
+
+def _reachable_host(host: str) -> str:
+    """An address of this machine for a host to listen on; loopback for the wildcards."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until told to stop; the exit status is 0 then, 1 when something ended by itself, 2 for wrong settings."""
+    argparse.ArgumentParser(
+        prog="python -m deploy.local",
+        description="Start signaling and the remote peer on this machine and print the address to open in a browser. "
+        "Settings are environment variables UNDERSTUDY_<SECTION>__<KEY>, or lines of a file named .env.",
+    ).parse_args(arguments)
+    children = Children()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        address = launch(LocalSettings.load(), children, _say)
+        _say(
+            f"\nThe double is ready. Open this in a browser on this machine (Ctrl-C stops everything):\n\n  {address}\n"
+        )
+        while True:
+            children.require_alive()
+            time.sleep(POLL_S)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except LaunchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        _say("Stopping …")
+        return 0
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        children.stop()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The launcher: ports, health, and children that end when they should."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local import Children, LaunchError, choose_port, performer_is_there, wait_until
+from signaling.settings import SettingsError
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
+ENDS_WHEN_TOLD = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+
+
+def program(folder: Path, name: str, body: str) -> dict[str, str]:
+    """A module that the launcher can start, and the environment that finds it."""
+    (folder / f"{name}.py").write_text(body)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.getcwd()])}
+
+
+@pytest.fixture
+def taken_port() -> object:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_free_port_is_taken_as_it_is() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    assert choose_port("127.0.0.1", free, fixed=True, say=pytest.fail) == free
+
+
+def test_a_port_in_use_is_said_in_one_sentence_and_the_next_free_one_is_taken(taken_port: int) -> None:
+    said: list[str] = []
+    chosen = choose_port("127.0.0.1", taken_port, fixed=False, say=said.append)
+    assert chosen > taken_port
+    assert said == [f"Port {taken_port} is in use, taking {chosen}."]
+
+
+def test_a_port_that_the_user_named_is_not_replaced(taken_port: int) -> None:
+    with pytest.raises(
+        LaunchError, match=rf"^Port {taken_port} on 127\.0\.0\.1 is in use; .*UNDERSTUDY_SIGNALING__PORT"
+    ):
+        choose_port("127.0.0.1", taken_port, fixed=True, say=pytest.fail)
+
+
+def test_port_0_means_any_free_port() -> None:
+    assert choose_port("127.0.0.1", 0, fixed=True, say=pytest.fail) > 0
+
+
+@pytest.mark.parametrize(
+    ("health", "there"),
+    [
+        (None, False),
+        ({"status": "ok"}, False),
+        ({"status": "ok", "rooms": {}}, False),
+        ({"status": "ok", "rooms": {"other": {"performer": True}}}, False),
+        ({"status": "ok", "rooms": {"main": {"performer": False}}}, False),
+        ({"status": "ok", "rooms": {"main": {"performer": True, "viewers": 0}}}, True),
+    ],
+)
+def test_the_double_is_ready_when_its_room_has_a_performer(health: dict[str, object] | None, there: bool) -> None:
+    assert performer_is_there(health, "main") is there
+
+
+def test_waiting_reports_and_gives_up() -> None:
+    now = [0.0]
+    said: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        now[0] += 5
+
+    with pytest.raises(LaunchError, match="The double has not come within 40 s"):
+        wait_until(
+            lambda: False,
+            Children(),
+            what="The double",
+            limit_s=40,
+            say=said.append,
+            clock=lambda: now[0],
+            sleep=sleep,
+        )
+    assert said == ["  15 s", "  30 s"]
+
+
+def test_a_child_that_ends_by_itself_is_named_with_its_status(tmp_path: Path) -> None:
+    children = Children()
+    children.start("fails", env=program(tmp_path, "fails", "raise SystemExit(3)"))
+    children.started["fails"].wait(20)
+    with pytest.raises(LaunchError, match="fails ended with exit status 3, the lines above say why"):
+        wait_until(lambda: False, children, what="it", limit_s=20, say=pytest.fail)
+    children.stop()
+
+
+@POSIX
+def test_children_end_gracefully_when_they_are_stopped(tmp_path: Path) -> None:
+    body = f"{ENDS_WHEN_TOLD}open({str(tmp_path / 'up')!r}, 'w').close()\ntime.sleep(60)"
+    children = Children()
+    children.start("polite", env=program(tmp_path, "polite", body))
+    wait_until((tmp_path / "up").exists, children, what="it", limit_s=20, say=pytest.fail)
+    children.stop()
+    assert children.started["polite"].returncode == 0
+
+
+@POSIX
+def test_a_child_that_does_not_listen_is_ended_by_force(tmp_path: Path) -> None:
+    body = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    body += f"open({str(tmp_path / 'up')!r}, 'w').close()\ntime.sleep(60)"
+    children = Children()
+    children.start("stubborn", env=program(tmp_path, "stubborn", body))
+    wait_until((tmp_path / "up").exists, children, what="it", limit_s=20, say=pytest.fail)
+    children.stop(within_s=0.6)
+    assert children.started["stubborn"].returncode == -signal.SIGKILL
+
+
+@POSIX
+def test_children_do_not_outlive_a_launcher_that_was_killed(tmp_path: Path) -> None:
+    polite = f"{ENDS_WHEN_TOLD}import os\nos.write({{pipe}}, b'up')\ntime.sleep(60)"
+    reading, writing = os.pipe()
+    program(tmp_path, "polite", polite.format(pipe="int(os.environ['ALIVE'])"))
+    launcher = (
+        "import os, sys, time\n"
+        "import subprocess\n"
+        "child = subprocess.Popen([sys.executable, '-m', 'deploy.child', 'polite'], stdin=subprocess.PIPE,"
+        " pass_fds=[int(os.environ['ALIVE'])], process_group=0)\n"
+        "time.sleep(60)"
+    )
+    environment = {**os.environ, "ALIVE": str(writing), "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}
+    process = subprocess.Popen([sys.executable, "-c", launcher], env=environment, pass_fds=[writing])
+    os.close(writing)
+    assert os.read(reading, 2) == b"up"
+    process.kill()
+    process.wait()
+    assert os.read(reading, 2) == b"", "the child closed its end of the pipe: it is gone"
+    os.close(reading)
+
+
+def test_wrong_settings_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from deploy.local import LocalSettings
+
+    monkeypatch.setenv("UNDERSTUDY_SIGNALING__PORT", "many")
+    with pytest.raises(SettingsError, match="UNDERSTUDY_SIGNALING__PORT"):
+        LocalSettings.load()
