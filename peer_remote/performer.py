@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from pydantic import BaseModel
 
 from models.hearing.listener import (
@@ -17,7 +18,7 @@ from models.hearing.listener import (
     SpeechStarted,
     Utterance,
 )
-from models.interfaces import EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
+from models.interfaces import HEARING_RATE_HZ, EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
 from peer_remote.clock import MediaClock
 from peer_remote.conversation import Conversation
 from peer_remote.encoders import set_video_bitrate
@@ -30,7 +31,7 @@ from peer_remote.stage import Stage
 from peer_remote.tracks import Seat
 from peer_remote.turn import Cast
 from signaling import protocol
-from signaling.errors import BadMessage
+from signaling.errors import BadMessage, ConnectionLost
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,9 @@ class Ears:
 class Wire(Protocol):
     """The performer's side of the signaling service."""
 
-    async def send(self, message: protocol.FromPeer) -> None: ...
+    async def send(self, message: protocol.Answer | protocol.Bye) -> None:
+        """Send to a peer of the room. Raises ConnectionLost."""
+        ...
 
 
 class Performer:
@@ -60,6 +63,8 @@ class Performer:
         bitrate = remote.video_bitrate_kbps * 1_000
         set_video_bitrate(start_bps=bitrate, lowest_bps=bitrate // 2, highest_bps=bitrate * 2)
         self._settings = settings
+        self._cast = cast
+        self._history = History(settings.persona.text())
         self._ears = ears
         self._tasks = tasks
         self._wire = wire
@@ -71,13 +76,22 @@ class Performer:
         self.conversation = Conversation(
             cast,
             self._stage,
-            History(settings.persona.text()),
+            self._history,
             max_answer_tokens=settings.llm.max_answer_tokens,
             tasks=tasks,
             send=self._broadcast,
             metrics=metrics,
         )
         self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
+
+    async def warm_up(self) -> None:
+        """Let every engine work once, so that the first answer is as fast as the next, and learn the persona."""
+        async for _ in self._cast.tts.stream("Hello."):
+            pass
+        await self._ears.asr.transcribe(np.zeros(HEARING_RATE_HZ, np.float32), language=self._settings.asr.language)
+        await self._ears.turn.probability(np.zeros(HEARING_RATE_HZ, np.float32))
+        await self._cast.llm.prefill(self._history.messages())
+        logger.info("ready")
 
     async def handle(self, message: protocol.FromService) -> None:
         """Act on one message of the signaling service."""
@@ -101,6 +115,9 @@ class Performer:
 
     async def _answer(self, peer_id: str, sdp: str) -> None:
         session = self._sessions.get(peer_id)
+        if session is not None and not session.continues(sdp):
+            await session.close()
+            session = None
         if session is None:
             session = self._sessions[peer_id] = Session(
                 peer_id,
@@ -114,13 +131,16 @@ class Performer:
                 closed=self._forget,
             )
             self._metrics.viewers.set(len(self._sessions))
+        reply: protocol.Answer | protocol.Bye
         try:
-            answer = await session.answer(sdp)
+            reply = protocol.Answer(to=peer_id, sdp=await session.answer(sdp))
         except BadMessage:
             await session.close()
-            await self._wire.send(protocol.Bye(to=peer_id))
-            return
-        await self._wire.send(protocol.Answer(to=peer_id, sdp=answer))
+            reply = protocol.Bye(to=peer_id)
+        try:
+            await self._wire.send(reply)
+        except ConnectionLost:
+            logger.warning("reply_lost", extra={"peer": peer_id})
 
     def _forget(self, session: Session) -> None:
         if self._sessions.get(session.peer_id) is session:

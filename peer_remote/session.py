@@ -76,6 +76,11 @@ class Session:
         self._connection.on("track", self._on_track)
         self._connection.on("connectionstatechange", self._on_connection_state)
 
+    def continues(self, sdp: str) -> bool:
+        """Whether `sdp` re-negotiates this connection; a peer that started anew has another DTLS certificate."""
+        description = self._connection.remoteDescription
+        return description is None or _fingerprints(description.sdp) == _fingerprints(sdp)
+
     async def answer(self, sdp: str) -> str:
         """Take the peer's offer, the first or a later one, and return our answer. Raises BadMessage."""
         try:
@@ -177,3 +182,8 @@ class Session:
         logger.info("connection", extra={"peer": self.peer_id, "state": state})
         if state in ("failed", "closed"):
             await self.close()
+
+
+def _fingerprints(sdp: str) -> set[str]:
+    """The certificate fingerprints of a session description (RFC 8122, 5)."""
+    return {line.lower() for line in sdp.splitlines() if line.startswith("a=fingerprint:")}

@@ -1,0 +1,143 @@
+"""`python -m peer_remote`: load the engines, join the room as its performer, and perform until stopped."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from prometheus_client import start_http_server
+
+from models import registry
+from models.errors import ModelError
+from models.settings import EngineSettings
+from peer_remote.metrics import Metrics
+from peer_remote.performer import Ears, Performer
+from peer_remote.settings import Settings
+from peer_remote.turn import Cast
+from signaling import logs
+from signaling.client import SignalingClient
+from signaling.errors import SignalingError
+from signaling.settings import SettingsError
+
+logger = logging.getLogger("peer_remote")
+
+LOADED_KINDS = ("turn", "asr", "llm", "tts", "face")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; the exit status is 1 when it cannot start or go on, 2 when its settings are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m peer_remote",
+        description="The double on stage: joins a room of the signaling service and answers whoever is there. "
+        "All settings are environment variables UNDERSTUDY_<SECTION>__<KEY>, or lines of a file named .env.",
+    )
+    parser.add_argument("--signaling-url", help="WebSocket of the signaling service (ws://127.0.0.1:8080/ws)")
+    parser.add_argument("--room", help="room to perform in (main)")
+    parser.add_argument("--print-config", action="store_true", help="print the settings, secrets hidden, and exit")
+    options = parser.parse_args(arguments)
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        return _refuse(error, 2)
+    changes = {"signaling_url": options.signaling_url, "room": options.room}
+    remote = settings.remote.model_copy(update={key: value for key, value in changes.items() if value})
+    settings = settings.model_copy(update={"remote": remote})
+    if options.print_config:
+        print(settings.model_dump_json(indent=2))
+        return 0
+    if remote.token is None:
+        message = "UNDERSTUDY_REMOTE__TOKEN is not set; make one with `python -m signaling token --role performer`."
+        return _refuse(message, 2)
+    logs.setup(remote.log_level)
+    try:
+        asyncio.run(_run(settings))
+    except (ModelError, SignalingError, ValueError) as error:
+        return _refuse(error, 1)
+    except BaseExceptionGroup as group:
+        foreseen, rest = group.split((ModelError, SignalingError, ValueError))
+        if rest is not None or foreseen is None:
+            raise
+        return _refuse(_first(foreseen), 1)
+    return 0
+
+
+def _refuse(reason: object, status: int) -> int:
+    print(f"peer_remote: {reason}", file=sys.stderr, flush=True)
+    return status
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _run(settings: Settings) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    loop = asyncio.get_running_loop()
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        if sys.platform == "win32":
+            signal.signal(stop, lambda *_: loop.call_soon_threadsafe(task.cancel))
+        else:
+            loop.add_signal_handler(stop, task.cancel)
+    try:
+        async with AsyncExitStack() as stack:
+            await _perform(settings, await load(settings.engines(), stack))
+    except asyncio.CancelledError:
+        logger.info("stopped")
+
+
+async def load(settings: EngineSettings, stack: AsyncExitStack) -> tuple[Cast, Ears]:
+    """Make all engines at once, each on a thread of its own; `stack` closes them. Raises ModelError."""
+
+    def timed(kind: str) -> Any:
+        started_s = time.monotonic()
+        engine = registry.create(kind, settings)
+        logger.info("engine_ready", extra={"kind": kind, "took_s": round(time.monotonic() - started_s, 1)})
+        return engine
+
+    engines: dict[str, Any] = {}
+    made = await asyncio.gather(*(asyncio.to_thread(timed, kind) for kind in LOADED_KINDS), return_exceptions=True)
+    for kind, engine in zip(LOADED_KINDS, made, strict=True):
+        if not isinstance(engine, BaseException):
+            engines[kind] = engine
+            stack.push_async_callback(engine.aclose)
+    for engine in made:
+        if isinstance(engine, BaseException):
+            raise engine
+    make_vad: Callable[[], Any] = lambda: registry.create("vad", settings)  # noqa: E731
+    make_vad()
+    cast = Cast(engines["llm"], engines["tts"], engines["face"])
+    return cast, Ears(make_vad, engines["turn"], engines["asr"])
+
+
+async def _perform(settings: Settings, engines: tuple[Cast, Ears]) -> None:
+    remote = settings.remote
+    metrics = Metrics()
+    if remote.metrics_port:
+        start_http_server(remote.metrics_port, addr="127.0.0.1", registry=metrics.registry)
+    assert remote.token is not None
+    async with (
+        SignalingClient(remote.signaling_url, remote.room, remote.token.get_secret_value()) as wire,
+        asyncio.TaskGroup() as tasks,
+    ):
+        performer = Performer(settings, *engines, tasks=tasks, wire=wire, metrics=metrics)
+        await performer.warm_up()
+        playing = tasks.create_task(performer.performance.run(), name="performance")
+        try:
+            async for message in wire:
+                await performer.handle(message)
+        finally:
+            await performer.aclose()
+            playing.cancel()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

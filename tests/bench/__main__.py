@@ -1,0 +1,24 @@
+"""`python -m tests.bench NAME [--json FILE]`: run one bench; the exit status is 1 when its budget is missed."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.bench import interrupt, steady, turn
+from tests.bench.report import report
+
+BENCHES = {"turn": turn.measure, "interrupt": interrupt.measure, "steady": steady.measure}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("bench", choices=sorted(BENCHES))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the JSON object here")
+    options = parser.parse_args()
+    figures = asyncio.run(BENCHES[options.bench]())
+    return 0 if report(options.bench, figures, json_file=options.json) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

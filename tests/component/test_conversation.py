@@ -1,0 +1,274 @@
+"""The conversation on virtual time: scripted answers and barge-ins, and what a listener would notice."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.errors import EngineFailed
+from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ, Message, Picture, Speech
+from peer_remote.clock import MediaClock
+from peer_remote.conversation import Conversation
+from peer_remote.history import History
+from peer_remote.metrics import Metrics
+from peer_remote.performance import BeatQueue, Performance
+from peer_remote.stage import Beat, Stage
+from peer_remote.turn import Cast
+from signaling import protocol
+from tests.virtual_time import run
+
+WORD_S = 0.3
+TOKEN_S = 0.05
+CLAUSE_S = 0.2
+PICTURE = Picture(np.zeros((24, 16), np.uint8))
+
+
+class SlowModel:
+    """Says `answer` word by word, TOKEN_S each."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+        self.asked: list[Sequence[Message]] = []
+        self.fail_after: int | None = None
+        self.words_made = 0
+
+    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[str, None]:
+        self.asked.append(messages)
+        for count, word in enumerate(self.answer.split()):
+            await asyncio.sleep(TOKEN_S)
+            if self.fail_after == count:
+                raise EngineFailed("The model broke.")
+            self.words_made += 1
+            yield word + " "
+
+    async def prefill(self, messages: Sequence[Message]) -> None:
+        await asyncio.sleep(TOKEN_S)
+
+    async def aclose(self) -> None: ...
+
+
+class SlowVoice:
+    """Speaks WORD_S per word, CLAUSE_S after it is asked."""
+
+    async def stream(self, text: str) -> AsyncGenerator[Speech, None]:
+        await asyncio.sleep(CLAUSE_S)
+        yield Speech(np.full(int(len(text.split()) * WORD_S * SPEECH_RATE_HZ), 0.5, np.float32))
+
+    async def aclose(self) -> None: ...
+
+
+class StillFace:
+    width_px = height_px = 16
+
+    async def idle(self, position: int) -> Picture:
+        return PICTURE
+
+    async def speak(self, speech: AsyncIterator[Speech], position: Callable[[], int]) -> AsyncGenerator[Picture, None]:
+        samples = 0
+        async for piece in speech:
+            samples += len(piece.samples)
+            while samples >= BEAT_SAMPLES:
+                samples -= BEAT_SAMPLES
+                yield PICTURE
+        if samples:
+            yield PICTURE
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass
+class World:
+    """Everything between a typed line and the tracks, on virtual time."""
+
+    tasks: asyncio.TaskGroup
+    model: SlowModel
+    sent: list[tuple[float, Any]] = field(default_factory=list)
+    played: list[tuple[float, Beat]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.now = loop.time
+        self.stage = Stage(lead_ms=320)
+        self.history = History("persona")
+        self.conversation = Conversation(
+            Cast(self.model, SlowVoice(), StillFace()),
+            self.stage,
+            self.history,
+            max_answer_tokens=99,
+            tasks=self.tasks,
+            send=lambda message: self.sent.append((self.now(), message)),
+            metrics=Metrics(),
+            now=self.now,
+        )
+        performance = Performance(self.stage, StillFace(), MediaClock(now=self.now), played=self._played)
+        performance.subscribe(BeatQueue())
+        self.performing = self.tasks.create_task(performance.run(), name="performance")
+
+    def _played(self, beat: Beat) -> None:
+        self.played.append((self.now(), beat))
+        self.conversation.played(beat)
+
+    def of(self, kind: type) -> list[Any]:
+        return [message for _, message in self.sent if isinstance(message, kind)]
+
+    def speech_times(self, turn_id: int) -> list[float]:
+        return [at for at, beat in self.played if beat.turn_id == turn_id]
+
+
+ANSWER = "Well then, this is what I have to say about it today. And that is all."
+
+
+def scenario(script: Callable[[World], Any], answer: str = ANSWER) -> World:
+    async def main() -> World:
+        async with asyncio.TaskGroup() as tasks:
+            world = World(tasks, SlowModel(answer))
+            await script(world)
+            world.conversation.interrupt()
+            world.performing.cancel()
+        return world
+
+    return run(main())
+
+
+def test_a_typed_line_is_answered_in_order_and_then_it_listens() -> None:
+    async def script(world: World) -> None:
+        world.conversation.say("Tell me", source="typed")
+        await asyncio.sleep(15)
+
+    world = scenario(script)
+    assert [state.state for state in world.of(protocol.State)] == ["thinking", "speaking", "listening"]
+    assert [caption.text for caption in world.of(protocol.Caption)] == [
+        "Well then,",
+        "this is what I have to say about it today.",
+        "And that is all.",
+    ]
+    ended = world.of(protocol.TurnEnded)[0]
+    assert (ended.reason, ended.text) == ("finished", ANSWER)
+    assert list(ended.moments_ms) == ["first_token", "first_clause", "first_sample", "first_picture", "first_packet"]
+    assert world.history.messages()[-1] == Message("assistant", ANSWER)
+    indices = [beat.index for _, beat in world.played if beat.turn_id == 1]
+    assert indices == list(range(len(indices)))
+
+
+def test_the_first_sound_comes_as_soon_as_the_first_clause_is_made() -> None:
+    async def script(world: World) -> None:
+        await asyncio.sleep(1.001)
+        world.conversation.say("Hi", source="typed")
+        await asyncio.sleep(3)
+
+    world = scenario(script)
+    first = world.speech_times(1)[0] - 1.001
+    made = 2 * TOKEN_S + CLAUSE_S
+    assert made <= first <= made + 0.04
+
+
+def test_a_barge_in_is_silent_within_one_beat_and_history_keeps_what_was_heard() -> None:
+    async def script(world: World) -> None:
+        world.conversation.say("Tell me", source="typed")
+        await asyncio.sleep(2.01)
+        world.conversation.interrupt()
+        world.stopped_at = world.now()  # type: ignore[attr-defined]
+        await asyncio.sleep(5)
+
+    world = scenario(script)
+    stopped_at: float = world.stopped_at  # type: ignore[attr-defined]
+    assert world.speech_times(1)[-1] <= stopped_at
+    loud = [at for at, beat in world.played if beat.samples.any()]
+    assert loud[-1] <= stopped_at + 0.04
+    assert world.conversation.state == "listening"
+    ended = world.of(protocol.TurnEnded)[0]
+    assert ended.reason == "interrupted"
+    assert ANSWER.startswith(ended.text) and 3 <= len(ended.text.split()) < 10
+    assert world.history.messages()[-1] == Message("assistant", ended.text)
+    assert world.model.words_made < len(ANSWER.split()) + 1
+
+
+def test_typing_while_it_talks_stops_it_and_is_answered_next() -> None:
+    async def script(world: World) -> None:
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(2)
+        world.conversation.say("Second", source="typed")
+        await asyncio.sleep(15)
+
+    world = scenario(script)
+    assert [ended.reason for ended in world.of(protocol.TurnEnded)] == ["interrupted", "finished"]
+    assert max(world.speech_times(1)) < min(world.speech_times(2))
+    asked = world.model.asked[-1]
+    assert asked[-1] == Message("user", "Second")
+    assert asked[-2].role == "assistant" and ANSWER.startswith(asked[-2].content)
+
+
+def test_a_line_typed_before_the_first_sound_joins_the_one_before() -> None:
+    async def script(world: World) -> None:
+        world.conversation.say("I wanted to ask", source="typed")
+        await asyncio.sleep(0.12)
+        world.conversation.say("about tomorrow", source="typed")
+        await asyncio.sleep(15)
+
+    world = scenario(script)
+    assert world.speech_times(1) == []
+    assert world.model.asked[-1][-1] == Message("user", "I wanted to ask\nabout tomorrow")
+
+
+@pytest.mark.parametrize("fail_after", [0, 5, 12])
+def test_an_engine_that_breaks_says_so_and_the_next_answer_is_whole(fail_after: int) -> None:
+    async def script(world: World) -> None:
+        world.model.fail_after = fail_after
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(8)
+        world.model.fail_after = None
+        world.conversation.say("Second", source="typed")
+        await asyncio.sleep(15)
+
+    world = scenario(script)
+    assert [ended.reason for ended in world.of(protocol.TurnEnded)] == ["failed", "finished"]
+    assert [error.code for error in world.of(protocol.Error)] == ["engine_failed"]
+    assert world.of(protocol.TurnEnded)[1].text == ANSWER
+
+
+def test_a_report_of_less_heard_shortens_the_history() -> None:
+    async def script(world: World) -> None:
+        world.conversation.say("Tell me", source="typed")
+        await asyncio.sleep(3)
+        world.conversation.interrupt()
+        world.conversation.heard(1, int(2 * WORD_S * SPEECH_RATE_HZ))
+        await asyncio.sleep(1)
+
+    world = scenario(script)
+    assert world.history.messages()[-1] == Message("assistant", "Well then,")
+
+
+def test_twenty_interruptions_in_a_row_leave_it_ready() -> None:
+    async def script(world: World) -> None:
+        for count in range(20):
+            world.conversation.say(f"Line {count}", source="typed")
+            await asyncio.sleep(0.17 * (count % 7))
+        await asyncio.sleep(15)
+
+    world = scenario(script)
+    assert world.conversation.state == "listening"
+    assert world.of(protocol.TurnEnded)[-1].reason == "finished"
+    turns = [beat.turn_id for _, beat in world.played if beat.turn_id]
+    assert turns == sorted(turns)
+
+
+def test_an_empty_answer_returns_to_listening() -> None:
+    async def script(world: World) -> None:
+        world.conversation.say("Hm", source="typed")
+        await asyncio.sleep(2)
+
+    world = scenario(script, answer="")
+    assert world.conversation.state == "listening"
+    assert world.speech_times(1) == []
+
+
+def test_sound_never_waits_for_a_picture() -> None:
+    async def script(world: World) -> None:
+        await asyncio.sleep(2)
+
+    world = scenario(script)
+    times = [at for at, _ in world.played]
+    assert np.allclose(np.diff(times), 0.04)
