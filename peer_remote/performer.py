@@ -108,10 +108,15 @@ class Performer:
             case protocol.Error(code=code):
                 logger.warning("signaling_refused", extra={"code": code})
 
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """Who is connected now."""
+        return tuple(self._sessions.values())
+
     async def aclose(self) -> None:
         """Stop talking and close every session."""
         self.conversation.interrupt()
-        await asyncio.gather(*(session.close() for session in list(self._sessions.values())))
+        await asyncio.gather(*(session.close() for session in self.sessions))
 
     async def _answer(self, peer_id: str, sdp: str) -> None:
         session = self._sessions.get(peer_id)

@@ -7,6 +7,7 @@ first packet. Touches two private methods of aiortc's receiver; tests/loopback f
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -195,6 +196,13 @@ class Viewer:
                 self._changed.set()
         except MediaStreamError:
             return
+
+
+async def eventually(condition: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+    """Wait for something that nobody announces."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 def _note_arrivals(receiver: Any, received: Received) -> None:
