@@ -31,8 +31,8 @@ def find_python() -> str | None:
     """A Python of a supported version, newest first; None when there is no other one to be found."""
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         found = shutil.which("python3.%d" % minor)  # noqa: UP031  # an old Python runs this line
-        if found:
-            return found
+        if found and subprocess.call([found, "-c", ""], stderr=subprocess.DEVNULL) == 0:
+            return found  # a version manager's stand-in for a version that is not installed fails here
     return None
 
 

@@ -35,6 +35,8 @@ SIGNALING_START_S = 20.0
 PERFORMER_START_S = 300.0
 """Reading 1.4 GB of weights from a slow disk."""
 STOP_S = 5.0
+KILL_RESERVE = 0.9
+"""Part of that time in which the children may end by themselves."""
 HEALTH_TIMEOUT_S = 2.0
 POLL_S = 0.2
 SLOW_REPORT_S = 15.0
@@ -84,12 +86,12 @@ class Children:
                 raise LaunchError(f"{module} ended {how}, the lines above say why; everything is stopped.")
 
     def stop(self, within_s: float = STOP_S) -> None:
-        """Ask all of them to end by closing their standard input; end by force what is left after `within_s`."""
-        for process in reversed(self.started.values()):
+        """End them one after the other, by closing their standard input, and by force what is left in its time."""
+        began_s = time.monotonic()
+        for position, process in enumerate(reversed(self.started.values()), start=1):
             if process.stdin is not None:
                 process.stdin.close()
-        until_s = time.monotonic() + within_s - 0.5
-        for process in self.started.values():
+            until_s = began_s + KILL_RESERVE * within_s * position / len(self.started)
             try:
                 process.wait(max(0.0, until_s - time.monotonic()))
             except subprocess.TimeoutExpired:

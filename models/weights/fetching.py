@@ -11,6 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -151,7 +152,10 @@ class _Fetch:
             self._packages.close()
         if failures:
             raise self._verdict(failures)
-        shutil.rmtree(self._incoming, ignore_errors=True)
+        self._packages.clean()
+        for folder in (*self._incoming.glob("hub/*"), *self._incoming.glob("*"), self._incoming):
+            with suppress(OSError):  # not empty: another model's download waits there to go on
+                folder.rmdir()
 
     def _announce(self) -> None:
         for model in dict.fromkeys(job.model for job in self._jobs):

@@ -133,6 +133,11 @@ class PackageStore:
         for part in source.parts:
             self._member(key(source, part), part.member).unlink(missing_ok=True)
 
+    def clean(self) -> None:
+        """Delete what is left of the archives of this run; those of an interrupted fetch of other models stay."""
+        for name in self._wanted:
+            shutil.rmtree(self._directory / name, ignore_errors=True)
+
     def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
 

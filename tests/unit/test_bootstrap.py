@@ -200,8 +200,8 @@ def test_bootstrap_is_read_by_an_old_python_and_looks_for_a_newer_one(
     monkeypatch.setattr("shutil.which", lambda name: "/opt/python3.12" if name == "python3.12" else None)
     called: list[str] = []
 
-    def call(command: list[str]) -> int:
-        called.extend(command)
+    def call(command: list[str], **_: object) -> int:
+        called[:] = command
         return 0
 
     monkeypatch.setattr(subprocess, "call", call)

