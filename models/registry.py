@@ -1,0 +1,55 @@
+"""The one place that chooses an engine: kind -> name in the settings -> the function that makes it."""
+
+from importlib import import_module
+from typing import Any, Literal, overload
+
+from models.errors import EngineUnavailable
+from models.interfaces import (
+    EndOfTurnDetector,
+    Face,
+    LanguageModel,
+    SpeechRecognizer,
+    SpeechSynthesizer,
+    VoiceActivityDetector,
+)
+from models.settings import EngineSettings
+
+Kind = Literal["vad", "turn", "asr", "llm", "tts", "face"]
+
+ENGINES: dict[Kind, dict[str, str]] = {
+    "vad": {"silero": "models.vad.silero:create", "energy": "models.vad.energy:create"},
+    "turn": {"smart_turn": "models.turn.smart_turn:create", "always": "models.turn.always:create"},
+    "asr": {"faster_whisper": "models.asr.faster_whisper:create", "scripted": "models.asr.scripted:create"},
+    "llm": {"llama_cpp": "models.llm.llama_cpp:create", "scripted": "models.llm.scripted:create"},
+    "tts": {"kokoro": "models.tts.kokoro:create", "tone": "models.tts.tone:create"},
+    "face": {"host": "models.face.host:create", "counter": "models.face.counter:create"},
+}
+"""Names are the Literals of models/settings.py; a module is imported when its engine is chosen, not before."""
+
+
+@overload
+def create(kind: Literal["vad"], settings: EngineSettings) -> VoiceActivityDetector: ...
+@overload
+def create(kind: Literal["turn"], settings: EngineSettings) -> EndOfTurnDetector: ...
+@overload
+def create(kind: Literal["asr"], settings: EngineSettings) -> SpeechRecognizer: ...
+@overload
+def create(kind: Literal["llm"], settings: EngineSettings) -> LanguageModel: ...
+@overload
+def create(kind: Literal["tts"], settings: EngineSettings) -> SpeechSynthesizer: ...
+@overload
+def create(kind: Literal["face"], settings: EngineSettings) -> Face: ...
+def create(kind: Kind, settings: EngineSettings) -> Any:
+    """Make the engine of `kind` that `settings` choose; loading a model may take seconds.
+
+    Raises EngineUnavailable when the machine lacks what it needs and WeightsMissing when its files were not fetched.
+    """
+    name: str = getattr(settings, kind).engine
+    module, _, function = ENGINES[kind][name].partition(":")
+    try:
+        return getattr(import_module(module), function)(settings)
+    except ImportError as error:
+        package = (error.name or str(error)).partition(".")[0]
+        raise EngineUnavailable(
+            f"The {kind} engine {name} needs the Python package {package}, which cannot be imported; install it."
+        ) from error
