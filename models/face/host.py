@@ -12,7 +12,7 @@ from models.worker import Worker
 
 _REMEMBERED_BEATS = 50
 """Two seconds: far more than is ever drawn ahead and thrown away by an interruption."""
-_STRONG_ACCENT = 0.75
+_STRONG_ACCENT = 0.8
 
 
 def create(settings: EngineSettings) -> "HostFace":
@@ -107,8 +107,8 @@ class _Moment:
         for index, accent in enumerate(self._track.accents):
             if self._start_ms <= accent.at_ms < end_ms:
                 strong = accent.strength >= _STRONG_ACCENT
-                nod = accent.strength * (1.0 if strong else 0.45)
-                brows = 0.55 * accent.strength if strong or index % 3 == 0 else 0.0
+                nod = accent.strength * (1.0 if strong else 0.35)
+                brows = 0.5 * accent.strength if strong or index % 3 == 0 else 0.0
         mouth = self._track.at((self._start_ms + end_ms) / 2)
         return before.speaking(mouth, nod=nod, brows=brows)
 

@@ -51,13 +51,13 @@ class Eyes:
         self._wet = paint(tone(0xFFF4EA, 0.50), blur=0.5, width=0.9)
         self._lower_line = paint(tone(0x7A4034, 0.60), blur=0.6, width=1.1)
         self._lower_shadow = paint(tone(0x9A5C48, 0.30), blur=1.6, width=2.6)
-        self._lash = paint(tone(_LASH, 0.96), blur=0.35)
-        self._lash_hair = paint(tone(_LASH, 0.85), blur=0.25, width=0.8)
-        self._lower_lash_hair = paint(tone(_LASH, 0.38), blur=0.3, width=0.55)
+        self._lash = paint(tone(_LASH, 0.95))
+        self._lash_hair = paint(tone(_LASH, 0.80), width=0.65)
+        self._lower_lash_hair = paint(tone(_LASH, 0.26), width=0.5)
         self._crease = paint(tone(0x8E4F3C, 0.62), blur=0.8, width=1.5)
         self._lid = paint(linear((0, -15), (0, 7), [tone(0xD59B7D), tone(0xE0AA8B), tone(0xD2957A)]))
         self._lid_edge = paint(tone(0x9A5A46, 0.35), blur=1.4, width=2.4)
-        self._glint = paint(tone(0xFFFFFF, 0.95), blur=0.35)
+        self._glint = paint(tone(0xFFFFFF, 0.92))
         self._glint_low = paint(tone(0xFFF2DC, 0.42), blur=0.7)
 
     def draw(self, canvas: Canvas, pose: Pose) -> None:
@@ -85,9 +85,12 @@ class Eyes:
                 canvas.drawPath(_curve_of(upper), self._lid_shadow)
                 canvas.drawPath(_curve(_INNER, (-8, 7.4 - squint), (10, 8.4 - squint), _OUTER), self._wet)
         canvas.drawPath(_lower_curve(squint), self._lower_line)
+        lashes = skia.Path()
         for x in (2.0, 5.0, 8.0, 11.0, 13.5):
             y = 6.9 - squint * 0.75 - 0.028 * (x - 3) ** 2
-            canvas.drawLine(x, y, x + 1.0 + x * 0.07, y + 2.2, self._lower_lash_hair)
+            lashes.moveTo(x, y)
+            lashes.lineTo(x + 1.0 + x * 0.07, y + 2.2)
+        canvas.drawPath(lashes, self._lower_lash_hair)
         self._draw_lid(canvas, lids, upper)
 
     def _draw_iris(self, canvas: Canvas, pose: Pose, side: int) -> None:
@@ -116,19 +119,19 @@ class Eyes:
         canvas.drawPath(_curve(*crease), self._crease)
         canvas.drawPath(_curve_of(upper), self._lid_edge)
         canvas.drawPath(_lash_line(upper), self._lash)
+        hairs = skia.Path()
         for at, reach in ((0.50, 3.6), (0.60, 4.4), (0.70, 5.2), (0.79, 5.8), (0.87, 6.0), (0.94, 5.4)):
             x, y = _on(upper, at)
             flip = -1.0 + 1.9 * shut
             tip = (x + reach * (0.25 + 0.75 * at), y + reach * flip * 0.62)
-            hair = skia.Path()
-            hair.moveTo(x, y)
-            hair.quadTo(x + reach * 0.55 * at + 0.8, y + reach * 0.05 + shut, *tip)
-            canvas.drawPath(hair, self._lash_hair)
+            hairs.moveTo(x, y)
+            hairs.quadTo(x + reach * 0.55 * at + 0.8, y + reach * 0.05 + shut, *tip)
+        canvas.drawPath(hairs, self._lash_hair)
 
     def _draw_brow(self, canvas: Canvas, pose: Pose, side: int) -> None:
         canvas.save()
         canvas.translate(1.5, -25.5 - 5.0 * pose.brows)
-        canvas.rotate(1.0 - 2.5 * pose.brows + 5.0 * pose.brow_tilt)
+        canvas.rotate(2.0 - 2.5 * pose.brows + 5.0 * pose.brow_tilt)
         canvas.drawImageRect(self._brow, skia.Rect(-27, -11, 27, 11), _SMOOTH, self._image_paint)
         canvas.restore()
 
@@ -178,7 +181,7 @@ def _lash_line(upper: tuple[tuple[float, float], ...]) -> Path:
     path.moveTo(inner[0] + 0.6, inner[1] - 0.2)
     path.cubicTo(one[0], one[1] + 0.3, two[0], two[1] + 0.6, outer[0] + 0.2, outer[1] + 0.8)
     path.lineTo(outer[0] + 3.6, outer[1] - 2.2)
-    path.cubicTo(two[0] + 2.5, two[1] - 3.0, one[0] + 1.0, one[1] - 1.7, inner[0] + 0.6, inner[1] - 0.2)
+    path.cubicTo(two[0] + 2.5, two[1] - 2.5, one[0] + 1.0, one[1] - 1.4, inner[0] + 0.6, inner[1] - 0.2)
     path.close()
     return path
 

@@ -1,6 +1,7 @@
 """The host's hair: the mass behind the neck, and the parted front that frames the face."""
 
 import numpy as np
+import skia
 from numpy.random import Generator
 
 from models.face.host_brush import Canvas, Path, Point, inside, linear, oval, paint, resampled, spline, tone
@@ -87,8 +88,8 @@ _TUCK_OUTER: Guide = (
     (152, 109),
     (142, 152),
     (139.5, 194),
-    (142, 226),
-    (146, 256),
+    (143, 222),
+    (151, 248),
 )
 _TUCK_INNER: Guide = (
     (239, 66),
@@ -99,8 +100,8 @@ _TUCK_INNER: Guide = (
     (181, 168),
     (174, 189),
     (164, 206),
-    (156, 226),
-    (146, 256),
+    (158, 224),
+    (151, 248),
 )
 
 
@@ -138,11 +139,14 @@ def draw_hair_tucked(canvas: Canvas) -> None:
 def draw_hair_swept(canvas: Canvas) -> None:
     """The side that sweeps over forehead and cheek and falls on the shoulder."""
     chance = np.random.default_rng(17)
+    canvas.saveLayer(None, None)
     for outer, inner in _LOCKS:
         _lock(canvas, outer, inner, 110, chance, light=0.6)
     _lock(canvas, _SWEEP_OUTER, _SWEEP_INNER, 520, chance, light=0.85)
     for outer, inner in (*_LOCKS, (_SWEEP_OUTER, _SWEEP_INNER)):
+        _thin_out(canvas, outer, inner, chance)
         _tip(canvas, outer, inner, chance)
+    canvas.restore()
     _shine(canvas, _SWEEP_OUTER, _SWEEP_INNER, 0.21, 0.36)
     _shine(canvas, _SWEEP_OUTER, _SWEEP_INNER, 0.60, 0.22)
     _flyaways(canvas, chance)
@@ -189,14 +193,27 @@ def _strands(canvas: Canvas, outer: Guide, inner: Guide, count: int, chance: Gen
         canvas.drawPath(spline(points, closed=False), stroke)
 
 
+def _thin_out(canvas: Canvas, outer: Guide, inner: Guide, chance: Generator) -> None:
+    """Let light through between the hairs at the end of a lock."""
+    edge, other = resampled(outer[-4:], 14), resampled(inner[-4:], 14)
+    for _ in range(18):
+        u = float(chance.beta(0.6, 0.6))
+        line = (edge * (1 - u) + other * u)[int(chance.integers(5, 12)) :]
+        points = [(float(x) + 0.4 * index * (u - 0.5), float(y) + 0.9 * index) for index, (x, y) in enumerate(line)]
+        if len(points) > 2:
+            width = float(chance.uniform(0.5, 2.0))
+            clear = paint(tone(0x000000, 0.65), blur=0.5, width=width, blend=skia.BlendMode.kDstOut)
+            canvas.drawPath(spline(points, closed=False), clear)
+
+
 def _tip(canvas: Canvas, outer: Guide, inner: Guide, chance: Generator) -> None:
     """Single hairs that run out of the end of a lock, so that it is not cut from paper."""
     edge, other = resampled(outer[-5:], 14), resampled(inner[-5:], 14)
-    for _ in range(42):
+    for _ in range(60):
         u = float(chance.uniform(0.0, 1.0))
         start = int(chance.integers(0, 6))
-        end = int(chance.integers(10, 15))
-        spread = np.linspace(0, 1, 14)[:, None] ** 2 * np.array([(u - 0.5) * 16, float(chance.uniform(-3, 5))])
+        end = int(chance.integers(9, 15))
+        spread = np.linspace(0, 1, 14)[:, None] ** 2 * np.array([(0.5 - u) * 13, float(chance.uniform(-6, 4))])
         line = (edge * (1 - u) + other * u + spread)[start:end]
         points = [(float(x), float(y)) for x, y in line]
         colour = _MID if chance.random() < 0.6 else _BASE

@@ -4,6 +4,7 @@ The head is treated as a relief: every spot has a depth, and a turn moves near s
 nose travels before the ears. All maps are computed on a coarse grid and enlarged.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.face.host_brush import CENTRE_X
 from models.face.host_head import MOUTH_Y
-from models.face.host_mouth import JAW_DROP_UNITS
+from models.face.host_lips import JAW_DROP_UNITS
 from models.face.host_pose import Pose
 
 Grid = NDArray[np.float32]
@@ -51,7 +52,7 @@ class Layer:
     """Whether it has the face's relief and jaw."""
 
 
-HAIR_BEHIND = Layer(((112, 130, 404, 420),), held_above_y=310, free_below_y=425, depth=-34)
+HAIR_BEHIND = Layer(((112, 130, 218, 420), (292, 130, 404, 420)), held_above_y=310, free_below_y=425, depth=-34)
 BODY = Layer(((188, 226, 326, 340), (0, 340, 512, 512)), held_above_y=270, free_below_y=392, depth=8)
 HEAD = Layer(((108, 34, 430, 352), (296, 352, 424, 492)), held_above_y=335, free_below_y=470, depth=-6, relief=True)
 
@@ -94,39 +95,45 @@ class Warp:
         self._y: Grid = y.astype(np.float32)
         self._depth = _relief(self._x, self._y, layer.depth) if layer.relief else np.full_like(self._x, layer.depth)
         self._hold = 1 - _smooth((self._y - layer.held_above_y) / (layer.free_below_y - layer.held_above_y))
-        self._chest = _smooth((self._y - 380) / 60)
+        self._across, self._down = self._x - np.float32(CENTRE_X), self._y - np.float32(_PIVOT_Y)
+        self._chest = _smooth((self._y - 380) / 60) * self._across
 
     def map(self, pose: Pose) -> NDArray[np.float32]:
         """Where in the sheet each pixel of the frame lies: float32 [height_px, width_px, 2], x before y."""
-        x, y = self._x, self._y
-        for _ in range(2):
-            dx, dy = self._carried(x, y, pose)
-            x, y = self._x - dx, self._y - dy
+        x, y = self._unturned(pose)
         if self._layer.relief:
             opening = pose.mouth.opening * (1 - pose.mouth.press)
             hollow = np.exp(-(((y - 272) / 26) ** 2)) * np.clip((x - CENTRE_X) / 60, -1, 1)
             x = np.asarray(x + _CHEEK_PULL * opening * hollow, np.float32)
             y = np.asarray(y - _jaw_shifts(x, y, opening), np.float32)
-        nodes = np.dstack((x, y)).astype(np.float32)
-        nodes += np.float32(self._margin)
-        nodes *= np.float32(self._sheet_scale)
-        nodes -= np.float32(0.5)
+        offset = self._margin * self._sheet_scale - 0.5
+        nodes = cv2.merge((x * self._sheet_scale + offset, y * self._sheet_scale + offset))
         enlarged = cv2.resize(nodes, self._full, interpolation=cv2.INTER_LINEAR)
         pad = self._pad
         return np.asarray(enlarged[pad : pad + self.height_px, pad : pad + self.width_px], np.float32)
 
-    def _carried(self, x: Grid, y: Grid, pose: Pose) -> tuple[Grid, Grid]:
-        """How far the pose has carried the spot (x, y) of the painting."""
-        yaw, pitch, roll = np.radians([pose.yaw_deg, pose.pitch_deg, pose.roll_deg]).astype(np.float32)
-        across, down, near = x - CENTRE_X, y - _PIVOT_Y, self._depth
-        turned = across * np.cos(yaw) + near * np.sin(yaw)
-        near = near * np.cos(yaw) - across * np.sin(yaw)
-        nodded = down * np.cos(pitch) + near * np.sin(pitch)
-        tilted_x = turned * np.cos(roll) - nodded * np.sin(roll)
-        tilted_y = turned * np.sin(roll) + nodded * np.cos(roll)
-        dx = self._hold * (tilted_x - across + pose.shift_x)
-        dy = self._hold * (tilted_y - down + pose.shift_y) - _BREATH_LIFT * pose.breath
-        return dx + self._chest * (x - CENTRE_X) * 0.006 * pose.breath, dy
+    def _unturned(self, pose: Pose) -> tuple[Grid, Grid]:
+        """Which spot of the painting the pose has carried to each node.
+
+        The turn is a rotation by yaw, then pitch, then roll, seen from straight ahead; with the depth known, it is
+        undone by inverting the part of its matrix that acts within the picture.
+        """
+        yaw, pitch, roll = (math.radians(angle) for angle in (pose.yaw_deg, pose.pitch_deg, pose.roll_deg))
+        turned = np.array([[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0], [-math.sin(yaw), 0, math.cos(yaw)]])
+        nodded = np.array([[1, 0, 0], [0, math.cos(pitch), math.sin(pitch)], [0, -math.sin(pitch), math.cos(pitch)]])
+        tilted = np.array([[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]])
+        matrix = tilted @ nodded @ turned
+        back = np.linalg.inv(matrix[:2, :2])
+        depth = back @ matrix[:2, 2]
+        still = back @ (pose.shift_x, pose.shift_y)
+        (xx, xy), (yx, yy) = ((float(number) for number in row) for row in back)
+        x = self._x + self._hold * (
+            (xx - 1) * self._across + xy * self._down - float(depth[0]) * self._depth - float(still[0])
+        )
+        y = self._y + self._hold * (
+            yx * self._across + (yy - 1) * self._down - float(depth[1]) * self._depth - float(still[1])
+        )
+        return x - self._chest * (0.006 * pose.breath), y + _BREATH_LIFT * pose.breath
 
 
 def _relief(x: Grid, y: Grid, flat: float) -> Grid:

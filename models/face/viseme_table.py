@@ -92,6 +92,8 @@ CONSONANTS: dict[str, Viseme] = {
     **dict.fromkeys("wɥ", _GLIDE),
 }
 
+REDUCED_VOWELS = "əᵊᵻɨɚɐ"
+
 PRIMARY_STRESS = "ˈ"
 STRESS_MARKS = PRIMARY_STRESS + "ˌ"
 LENGTHENERS = "ːʰʲ\u0303ᵝ"

@@ -13,7 +13,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from models.face.mouth_shape import MouthShape
-from models.face.viseme_table import LENGTHENERS, PRIMARY_STRESS, SILENCE, STRESS_MARKS, Viseme, is_vowel, visemes_of
+from models.face.viseme_table import (
+    LENGTHENERS,
+    PRIMARY_STRESS,
+    REDUCED_VOWELS,
+    SILENCE,
+    STRESS_MARKS,
+    Viseme,
+    is_vowel,
+    visemes_of,
+)
 from models.interfaces import SPEECH_RATE_HZ, Phoneme, Samples, Speech
 
 _ANTICIPATION_MS = 62.0
@@ -28,6 +37,8 @@ _PAUSE_MS = 90.0
 """A shorter gap between words does not close the mouth."""
 _DIPHTHONG_TURN = 0.52
 _ACCENT_SPACING_MS = 320.0
+_LONG_VOWEL_MS = 60.0
+"""Half a diphthong of 120 ms, or a vowel that is clearly not swallowed."""
 _ENERGY_STEP_MS = 20.0
 _QUIET_DB = -46.0
 _LOUD_DB = -14.0
@@ -62,6 +73,7 @@ class _Segment(NamedTuple):
     start_ms: float
     end_ms: float
     stressed: bool = False
+    full_vowel: bool = False
 
 
 class PhonemeTrack:
@@ -156,7 +168,7 @@ def _segments(phonemes: Sequence[Phoneme], duration_ms: float) -> Iterator[_Segm
         silent_from_ms = end_ms
         accent = stressed and is_vowel(symbol)
         turn_ms = start_ms + (end_ms - start_ms) * _DIPHTHONG_TURN if len(visemes) == 2 else end_ms
-        yield _Segment(visemes[0], start_ms, turn_ms, accent)
+        yield _Segment(visemes[0], start_ms, turn_ms, accent, is_vowel(symbol) and symbol not in REDUCED_VOWELS)
         if len(visemes) == 2:
             yield _Segment(visemes[1], turn_ms, end_ms)
         if is_vowel(symbol):
@@ -165,16 +177,23 @@ def _segments(phonemes: Sequence[Phoneme], duration_ms: float) -> Iterator[_Segm
 
 
 def _accents(segments: Sequence[_Segment]) -> tuple[Accent, ...]:
-    """Stressed vowels far enough apart to be felt one by one; open and long ones count more."""
-    accents: list[Accent] = []
-    for segment in segments:
-        if not segment.stressed:
-            continue
-        if accents and segment.start_ms - accents[-1].at_ms < _ACCENT_SPACING_MS:
-            continue
-        weight = min(1.0, 0.35 + 0.5 * segment.viseme.opening + (segment.end_ms - segment.start_ms) / 500)
-        accents.append(Accent(segment.start_ms, weight))
-    return tuple(accents)
+    """Stressed vowels far enough apart to be felt one by one; open and long ones count more.
+
+    Without any stress mark the long full vowels are taken for stressed.
+    """
+    marked = any(segment.stressed for segment in segments)
+    candidates = [
+        Accent(
+            segment.start_ms, min(1.0, 0.3 + 0.5 * segment.viseme.opening + (segment.end_ms - segment.start_ms) / 450)
+        )
+        for segment in segments
+        if (segment.stressed if marked else segment.full_vowel and segment.end_ms - segment.start_ms >= _LONG_VOWEL_MS)
+    ]
+    chosen: list[Accent] = []
+    for accent in sorted(candidates, key=lambda candidate: -candidate.strength):
+        if all(abs(accent.at_ms - other.at_ms) >= _ACCENT_SPACING_MS for other in chosen):
+            chosen.append(accent)
+    return tuple(sorted(chosen))
 
 
 def _closure(segment: _Segment) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import pytest
 
 from models.errors import EngineFailed
 from models.face.host import HostFace, create
-from models.face.host_mouth import lip_line
+from models.face.host_lips import lip_line
 from models.face.host_pose import Pose
 from models.face.host_warp import HEAD, Warp
 from models.face.mouth_shape import MouthShape

@@ -142,6 +142,11 @@ def test_stressed_syllables_are_accents_but_not_too_many() -> None:
     assert all(after.at_ms - before.at_ms >= 300 for before, after in pairwise(accents))
 
 
+def test_without_stress_marks_long_vowels_count_as_accents() -> None:
+    assert mouth_track(said("həlkɑtəl", sound_ms=90)).accents
+    assert not mouth_track(said("tətᵊtət", sound_ms=90)).accents
+
+
 def loudness(level: float, duration_ms: int = 400) -> Speech:
     time = np.arange(duration_ms * SPEECH_RATE_HZ // 1_000) / SPEECH_RATE_HZ
     return Speech((level * np.sin(2 * np.pi * 180 * time)).astype(np.float32))
