@@ -124,16 +124,16 @@ async def _perform(settings: Settings, engines: tuple[Cast, Ears]) -> None:
     if remote.metrics_port:
         start_http_server(remote.metrics_port, addr="127.0.0.1", registry=metrics.registry)
     assert remote.token is not None
-    async with (
-        SignalingClient(remote.signaling_url, remote.room, remote.token.get_secret_value()) as wire,
-        asyncio.TaskGroup() as tasks,
-    ):
+    wire = SignalingClient(remote.signaling_url, remote.room, remote.token.get_secret_value())
+    async with asyncio.TaskGroup() as tasks:
         performer = Performer(settings, *engines, tasks=tasks, wire=wire, metrics=metrics)
         await performer.warm_up()
         playing = tasks.create_task(performer.performance.run(), name="performance")
         try:
-            async for message in wire:
-                await performer.handle(message)
+            async with wire:
+                logger.info("on_stage", extra={"room": remote.room})
+                async for message in wire:
+                    await performer.handle(message)
         finally:
             await performer.aclose()
             playing.cancel()

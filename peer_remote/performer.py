@@ -91,7 +91,6 @@ class Performer:
         await self._ears.asr.transcribe(np.zeros(HEARING_RATE_HZ, np.float32), language=self._settings.asr.language)
         await self._ears.turn.probability(np.zeros(HEARING_RATE_HZ, np.float32))
         await self._cast.llm.prefill(self._history.messages())
-        logger.info("ready")
 
     async def handle(self, message: protocol.FromService) -> None:
         """Act on one message of the signaling service."""

@@ -27,7 +27,8 @@ async def test_a_typed_line_is_answered_with_sound_face_and_captions() -> None:
     async with theatre(llm=ScriptedModel(["Good evening, dear friends."])) as house, house.viewer() as viewer:
         viewer.send(protocol.Say(text="Hello"))
         await viewer.until_heard(loud=True)
-        ended = await viewer.until(protocol.TurnEnded)
+        await viewer.until(protocol.State, state="listening")
+        ended = viewer.of(protocol.TurnEnded)[0]
         assert (ended.reason, ended.text) == ("finished", "Good evening, dear friends.")
         assert [caption.text for caption in viewer.of(protocol.Caption)] == ["Good evening,", "dear friends."]
         assert viewer.of(protocol.UserText)[0].text == "Hello"
@@ -192,6 +193,7 @@ async def test_an_engine_that_breaks_in_the_middle_is_survived_by_everybody() ->
             for seat in (viewer, other):
                 error = await seat.until(protocol.Error)
                 assert error.code == EngineFailed.code
+            broken.fail_after_chunks = None
             other.send(protocol.Say(text="Again"))
             await viewer.until(protocol.Caption, turn_id=2)
             await viewer.until_heard(loud=True)
