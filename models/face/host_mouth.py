@@ -87,8 +87,9 @@ class Mouth:
         canvas.save()
         canvas.translate(CENTRE_X, 0)
         edge = lips.lower_edge
-        if mouth.teeth > 0.15 or mouth.opening > 0.55:
-            top = edge - 1.2 - 3.4 * max(mouth.teeth, 0.35)
+        lower_row = min(1.0, max(mouth.teeth, 0.9 * (mouth.opening - 0.45)))
+        if lower_row > 0:
+            top = edge + 1.0 - 5.6 * lower_row
             self._row(canvas, place, top, edge + 6, 15.0, 2.4, self._lower_teeth)
         tongue_top = edge - 3.5 - 4.0 * mouth.opening
         tongue_top += (lips.incisor_y + 0.4 - tongue_top) * mouth.tongue
