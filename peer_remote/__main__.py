@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from functools import partial
+from typing import Protocol, TypeVar
 
 from prometheus_client import start_http_server
 
@@ -26,7 +27,12 @@ from signaling.settings import SettingsError
 
 logger = logging.getLogger("peer_remote")
 
-LOADED_KINDS = ("turn", "asr", "llm", "tts", "face")
+
+class Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+Engine = TypeVar("Engine", bound=Closable)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,25 +103,22 @@ async def _run(settings: Settings) -> None:
 async def load(settings: EngineSettings, stack: AsyncExitStack) -> tuple[Cast, Ears]:
     """Make all engines at once, each on a thread of its own; `stack` closes them. Raises ModelError."""
 
-    def timed(kind: str) -> Any:
+    async def make(kind: str, maker: Callable[[], Engine]) -> Engine:
         started_s = time.monotonic()
-        engine = registry.create(kind, settings)
+        engine = await asyncio.to_thread(maker)
+        stack.push_async_callback(engine.aclose)
         logger.info("engine_ready", extra={"kind": kind, "took_s": round(time.monotonic() - started_s, 1)})
         return engine
 
-    engines: dict[str, Any] = {}
-    made = await asyncio.gather(*(asyncio.to_thread(timed, kind) for kind in LOADED_KINDS), return_exceptions=True)
-    for kind, engine in zip(LOADED_KINDS, made, strict=True):
-        if not isinstance(engine, BaseException):
-            engines[kind] = engine
-            stack.push_async_callback(engine.aclose)
-    for engine in made:
-        if isinstance(engine, BaseException):
-            raise engine
-    make_vad: Callable[[], Any] = lambda: registry.create("vad", settings)  # noqa: E731
+    make_vad = partial(registry.create, "vad", settings)
     make_vad()
-    cast = Cast(engines["llm"], engines["tts"], engines["face"])
-    return cast, Ears(make_vad, engines["turn"], engines["asr"])
+    async with asyncio.TaskGroup() as making:
+        turn = making.create_task(make("turn", lambda: registry.create("turn", settings)))
+        asr = making.create_task(make("asr", lambda: registry.create("asr", settings)))
+        llm = making.create_task(make("llm", lambda: registry.create("llm", settings)))
+        tts = making.create_task(make("tts", lambda: registry.create("tts", settings)))
+        face = making.create_task(make("face", lambda: registry.create("face", settings)))
+    return Cast(llm.result(), tts.result(), face.result()), Ears(make_vad, turn.result(), asr.result())
 
 
 async def _perform(settings: Settings, engines: tuple[Cast, Ears]) -> None:

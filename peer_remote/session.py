@@ -62,7 +62,7 @@ class Session:
         self._closed = closed
         self._channel: RTCDataChannel | None = None
         self._inbound: list[asyncio.Task[None]] = []
-        self._is_closed = False
+        self._closing: asyncio.Task[None] | None = None
         self.dropped_messages = 0
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
@@ -122,19 +122,16 @@ class Session:
             self._listener = None
 
     async def close(self) -> None:
-        """Give up the seat and close the connection, once."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._seat.leave()
-        for task in self._inbound:
-            task.cancel()
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._connection.close()
-        except TimeoutError:
+        """Give up the seat and close the connection; every call waits for the one closing, cancelled or not."""
+        if self._closing is None:
+            self._seat.leave()
+            for task in self._inbound:
+                task.cancel()
+            self._closed(self)
+            self._closing = asyncio.create_task(self._connection.close(), name=f"close {self.peer_id}")
+        _, pending = await asyncio.wait((self._closing,), timeout=CLOSE_TIMEOUT_S)
+        if pending:
             logger.warning("close_timed_out", extra={"peer": self.peer_id})
-        self._closed(self)
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         if channel.label != protocol.CHANNEL_LABEL:
