@@ -37,6 +37,10 @@ CMAKE_ARGS = " ".join(
     )
 )
 
+COMPILER_FLAGS = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+"""On processors with AMX: GCC drops the stores to ggml's tile configuration, so that the first token ends in a
+segmentation fault (llama.cpp pull request 26954). AVX-512 with repacked weights is as fast for one conversation."""
+
 
 class LlamaWheel:
     """Finds or makes the wheel of one version, with the Python at `python`."""
@@ -63,6 +67,7 @@ class LlamaWheel:
             **os.environ,
             "CMAKE_ARGS": os.environ.get("CMAKE_ARGS") or CMAKE_ARGS,
             "CMAKE_BUILD_PARALLEL_LEVEL": str(cores()),
+            **{name: f"{os.environ.get(name, '')} {_compiler_flags()}".strip() for name in ("CFLAGS", "CXXFLAGS")},
         }
         self.directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.directory) as folder:
@@ -103,9 +108,14 @@ class LlamaWheel:
         return Path(shutil.move(wheel, self.directory / wheel.name))
 
     def _key(self) -> str:
-        built_from = "\n".join((_processor(), self._version, os.environ.get("CMAKE_ARGS") or CMAKE_ARGS))
+        options = os.environ.get("CMAKE_ARGS") or CMAKE_ARGS
+        built_from = "\n".join((_processor(), self._version, options, _compiler_flags()))
         tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
         return f"{tag}-{hashlib.sha256(built_from.encode()).hexdigest()[:16]}"
+
+
+def _compiler_flags() -> str:
+    return COMPILER_FLAGS if " amx_" in _processor() else ""
 
 
 def _processor() -> str:

@@ -48,8 +48,10 @@ def create(kind: Kind, settings: EngineSettings) -> Any:
     module, _, function = ENGINES[kind][name].partition(":")
     try:
         return getattr(import_module(module), function)(settings)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "models":
+            raise
+        raise EngineUnavailable(f"The {kind} engine {name} needs the Python package {package}; install it.") from error
     except ImportError as error:
-        package = (error.name or str(error)).partition(".")[0]
-        raise EngineUnavailable(
-            f"The {kind} engine {name} needs the Python package {package}, which cannot be imported; install it."
-        ) from error
+        raise EngineUnavailable(f"The {kind} engine {name} cannot be loaded: {error}.") from error

@@ -11,17 +11,47 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from models.errors import EngineFailed
+
 T = TypeVar("T")
 
 
+class _Brake:
+    """What holds a streaming job back: `ahead` items of room, and the word to stop."""
+
+    def __init__(self, ahead: int) -> None:
+        self._room = threading.Semaphore(ahead)
+        self._stopped = False
+
+    def wait_for_room(self) -> bool:
+        """On the worker's thread: rest until there is room; false when it is time to stop."""
+        self._room.acquire()
+        return not self._stopped
+
+    def taken(self) -> None:
+        self._room.release()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._room.release()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+
 class Worker:
-    """Owns the thread `name`; create it inside or outside of a running loop, close it once."""
+    """Owns the thread `name`. After `aclose` every request raises EngineFailed."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._brakes: set[_Brake] = set()
+        self._closed = False
 
     async def call(self, function: Callable[[], T]) -> T:
         """Run `function` on the thread and return its result."""
+        self._require_open()
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     async def stream(self, steps: Callable[[], Generator[T, None, None]], *, ahead: int = 1) -> AsyncGenerator[T, None]:
@@ -30,25 +60,25 @@ class Worker:
         Back-pressure is real: with `ahead` items waiting the thread rests. On close the generator is closed on its own
         thread, and this returns when that has happened.
         """
+        self._require_open()
         loop = asyncio.get_running_loop()
-        items: asyncio.Queue[T] = asyncio.Queue()
-        room = threading.Semaphore(ahead)
-        stop = threading.Event()
+        items: asyncio.Queue[T] = asyncio.Queue()  # bounded by the brake
+        brake = _Brake(ahead)
 
         def run() -> None:
-            if stop.is_set():
+            if brake.stopped:
                 return
             generator = steps()
             try:
                 for item in generator:
-                    room.acquire()
-                    if stop.is_set():
+                    if not brake.wait_for_room():
                         return
                     loop.call_soon_threadsafe(items.put_nowait, item)
             finally:
                 generator.close()
 
         job = asyncio.ensure_future(loop.run_in_executor(self._executor, run))
+        self._brakes.add(brake)
         try:
             while True:
                 waiting = asyncio.ensure_future(items.get())
@@ -58,7 +88,7 @@ class Worker:
                     if not waiting.done():
                         waiting.cancel()
                 if waiting.done() and not waiting.cancelled():
-                    room.release()
+                    brake.taken()
                     yield waiting.result()
                     continue
                 while not items.empty():
@@ -66,10 +96,19 @@ class Worker:
                 job.result()
                 return
         finally:
-            stop.set()
-            room.release()
+            self._brakes.discard(brake)
+            brake.stop()
             await asyncio.shield(asyncio.wait((job,)))
+            if not job.cancelled():
+                job.exception()  # seen, so that asyncio does not report what nobody waits for any more
 
     async def aclose(self) -> None:
-        """Wait for the job in progress, then end the thread."""
+        """Stop the streams at their next step, wait for the job in progress, then end the thread."""
+        self._closed = True
+        for brake in self._brakes:
+            brake.stop()
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise EngineFailed(f"The engine {self._name} is closed.")

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 import time
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = "UNDERSTUDY_REMOTE__TOKEN is not set; make one with `python -m signaling token --role performer`."
         return _refuse(message, 2)
     logs.setup(remote.log_level)
+    # OpenMP threads that spin at a barrier take the cores from the face and the encoder; read once, at loading.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         asyncio.run(_run(settings))
     except (ModelError, SignalingError, ValueError) as error:

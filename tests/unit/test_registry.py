@@ -39,7 +39,7 @@ def test_a_missing_package_is_named_in_one_sentence(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(ENGINES["vad"], "silero", "package_that_nobody_has.vad:create")
     with pytest.raises(EngineUnavailable) as caught:
         create("vad", EngineSettings())
-    assert re.fullmatch(r"The vad engine silero needs .* package_that_nobody_has, .*\.", str(caught.value))
+    assert re.fullmatch(r"The vad engine silero needs .* package_that_nobody_has; .*\.", str(caught.value))
 
 
 def test_choosing_engines_imports_none_of_them() -> None:
