@@ -53,7 +53,7 @@ class KokoroSynthesizer:
                         step.exception()  # seen, so that asyncio does not report it
                     raise
                 speech = step.result()
-                if speech is None:
+                if speech is None or stop.requested():
                     return
                 yield speech
         finally:

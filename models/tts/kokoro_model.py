@@ -4,7 +4,7 @@ The graph is changed in memory, without a library for it, by two facts about pro
 fragments that are simply concatenated, where repeated fields append (protobuf.dev, Encoding, "Last One Wins"), and a
 name may be replaced by one of the same length. The model's own durations become an output, and before they are used
 they are limited by the new input `most_frames`, so that silence around a clause is not computed only to be cut off:
-0.15 to 0.27 s of it, 50 to 90 ms of work on two cores.
+of 460 ms for one word 100 are saved, of 620 for six words 50.
 """
 
 import difflib

@@ -117,3 +117,11 @@ async def test_closing_ends_what_is_being_spoken() -> None:
     await asyncio.sleep(0)
     await synthesizer.aclose()
     assert len(await task) < 5
+
+
+async def test_nothing_comes_after_the_voice_is_closed() -> None:
+    synthesizer = create(SETTINGS)
+    stream = synthesizer.stream("One. Two. Three.")
+    await anext(stream)
+    await synthesizer.aclose()
+    assert [speech async for speech in stream] == []
