@@ -17,23 +17,23 @@ T = TypeVar("T")
 
 
 class _Brake:
-    """What holds a streaming job back: `ahead` items of room, and the word to stop."""
+    """What holds a streaming job back: how many items may still be made, and the word to stop."""
 
     def __init__(self, ahead: int) -> None:
-        self._room = threading.Semaphore(ahead)
+        self._wanted = threading.Semaphore(ahead)
         self._stopped = False
 
-    def wait_for_room(self) -> bool:
-        """On the worker's thread: rest until there is room; false when it is time to stop."""
-        self._room.acquire()
+    def wait(self) -> bool:
+        """On the worker's thread: rest until one more item is wanted; false when it is time to stop."""
+        self._wanted.acquire()
         return not self._stopped
 
-    def taken(self) -> None:
-        self._room.release()
+    def want(self) -> None:
+        self._wanted.release()
 
     def stop(self) -> None:
         self._stopped = True
-        self._room.release()
+        self._wanted.release()
 
     @property
     def stopped(self) -> bool:
@@ -55,9 +55,9 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     async def stream(self, steps: Callable[[], Generator[T, None, None]], *, ahead: int = 1) -> AsyncGenerator[T, None]:
-        """Yield what the generator made by `steps` yields, holding at most `ahead` items that nobody asked for yet.
+        """Yield what the generator made by `steps` yields, making at most `ahead` items that nobody asked for yet.
 
-        Back-pressure is real: with `ahead` items waiting the thread rests. On close the generator is closed on its own
+        Back-pressure is real: with 0 the thread rests between two requests. On close the generator is closed on its own
         thread, and this returns when that has happened.
         """
         self._require_open()
@@ -70,10 +70,10 @@ class Worker:
                 return
             generator = steps()
             try:
-                for item in generator:
-                    if not brake.wait_for_room():
-                        return
-                    loop.call_soon_threadsafe(items.put_nowait, item)
+                while brake.wait():
+                    loop.call_soon_threadsafe(items.put_nowait, next(generator))
+            except StopIteration:
+                pass
             finally:
                 generator.close()
 
@@ -81,6 +81,7 @@ class Worker:
         self._brakes.add(brake)
         try:
             while True:
+                brake.want()
                 waiting = asyncio.ensure_future(items.get())
                 try:
                     await asyncio.wait((job, waiting), return_when=asyncio.FIRST_COMPLETED)
@@ -88,7 +89,6 @@ class Worker:
                     if not waiting.done():
                         waiting.cancel()
                 if waiting.done() and not waiting.cancelled():
-                    brake.taken()
                     yield waiting.result()
                     continue
                 while not items.empty():

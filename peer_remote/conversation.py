@@ -106,11 +106,11 @@ class Conversation:
             self._ending = running.task
         self._finish(running, "interrupted")
 
-    def expect(self, text: str) -> None:
+    def expect(self, text: str | None = None) -> None:
         """The user is saying `text` and may go on: bring it into the model's cache while there is time."""
         if self._running is None:
             self._stop_prefilling()
-            self._prefilling = self._tasks.create_task(self._prefill(text), name="prefill")
+            self._prefilling = self._tasks.create_task(self._prefill(text, self._ending), name="prefill")
 
     def heard(self, turn_id: int, samples: int) -> None:
         """A listener reports how much of a turn it really played; only ever less than what was sent counts."""
@@ -173,9 +173,12 @@ class Conversation:
             protocol.TurnEnded(turn_id=turn.id, reason=reason, text=text, moments_ms=dict(turn.trace.moments_ms))
         )
         self._enter("listening")
+        self.expect()
 
-    async def _prefill(self, text: str) -> None:
+    async def _prefill(self, text: str | None, before: asyncio.Task[None] | None) -> None:
         try:
+            if before is not None:
+                await asyncio.wait((before,), timeout=WIND_DOWN_S)
             await self._cast.llm.prefill(self._history.messages(text))
         except ModelError as error:
             logger.warning("prefill_failed", extra={"code": error.code})

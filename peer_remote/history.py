@@ -1,5 +1,6 @@
 """What was said in the conversation, and only what was really heard."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.interfaces import Message
@@ -13,13 +14,13 @@ class _Exchange:
 
 
 class History:
-    """The last exchanges under a fixed persona, as messages whose roles strictly alternate.
+    """The last exchanges after the messages of the persona, with roles that strictly alternate.
 
     An answer that nobody heard leaves no trace, and what the user said next joins what they said before.
     """
 
-    def __init__(self, persona: str, *, longest: int = 24) -> None:
-        self._persona = Message("system", persona)
+    def __init__(self, persona: Sequence[Message], *, longest: int = 24) -> None:
+        self._persona = tuple(persona)
         self._longest = longest
         self._exchanges: list[_Exchange] = []
 
@@ -36,7 +37,7 @@ class History:
 
     def messages(self, then: str | None = None) -> list[Message]:
         """The conversation with the persona first; `then` is what the user is about to say."""
-        messages = [self._persona]
+        messages = [*self._persona]
         unanswered: list[str] = []
         for exchange in self._exchanges:
             unanswered.append(exchange.user)

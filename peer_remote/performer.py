@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from models.hearing.listener import (
     Utterance,
 )
 from models.interfaces import HEARING_RATE_HZ, EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
+from models.tts.phrase_cache import PhraseCache
 from peer_remote.clock import MediaClock
 from peer_remote.conversation import Conversation
 from peer_remote.encoders import set_video_bitrate
@@ -63,8 +64,9 @@ class Performer:
         bitrate = remote.video_bitrate_kbps * 1_000
         set_video_bitrate(start_bps=bitrate, lowest_bps=bitrate // 2, highest_bps=bitrate * 2)
         self._settings = settings
-        self._cast = cast
-        self._history = History(settings.persona.text())
+        self._phrases = PhraseCache(cast.tts)
+        self._cast = cast = replace(cast, tts=self._phrases)
+        self._history = History(settings.persona.messages())
         self._ears = ears
         self._tasks = tasks
         self._wire = wire
@@ -85,9 +87,8 @@ class Performer:
         self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
 
     async def warm_up(self) -> None:
-        """Let every engine work once, so that the first answer is as fast as the next, and learn the persona."""
-        async for _ in self._cast.tts.stream("Hello."):
-            pass
+        """Let every engine work once and learn persona and openings: the first answer is as fast as the next."""
+        await self._phrases.learn(self._settings.persona.openings)
         await self._ears.asr.transcribe(np.zeros(HEARING_RATE_HZ, np.float32), language=self._settings.asr.language)
         await self._ears.turn.probability(np.zeros(HEARING_RATE_HZ, np.float32))
         await self._cast.llm.prefill(self._history.messages())

@@ -2,6 +2,7 @@
 
 from pydantic import Field, SecretStr
 
+from models.interfaces import Message
 from models.settings import (
     AsrSettings,
     EngineSettings,
@@ -35,18 +36,33 @@ class RemoteSettings(Section):
 
 
 class PersonaSettings(Section):
-    """Who the double is."""
+    """Who the double is; `{name}` stands for the name in every text."""
 
     name: str = "Alex"
     prompt: str = (
-        "You are {name}, a warm and down-to-earth person in a video call. Answer in one to three short sentences of "
-        "plain spoken English, without lists, code or emoji. Begin with a phrase of two to four words. Only if "
-        "somebody asks whether you are real, say that you are {name}'s digital double."
+        "You are {name}, a warm, down-to-earth person in a video call. Answer as people speak: a small opening like "
+        '"Well," or "Sure," or "Oh," and then one or two short sentences. No lists, no emoji.'
     )
+    examples: tuple[tuple[str, str], ...] = (
+        ("Hi, nice to see you!", "Oh, hi! Nice to see you too."),
+        ("What do you do in the evening?", "Well, I mostly read. It calms me down."),
+        ("Could we talk on Friday?", "Sure, Friday works for me. What time?"),
+        ("Are you real, or are you an AI?", "Well, I am {name}'s digital double."),
+        ("Who wrote Hamlet?", "Oh, that was Shakespeare."),
+    )
+    """Questions and answers that show the manner of speaking; a small model follows them better than any rule."""
+    openings: tuple[str, ...] = ("Well,", "Sure,", "Oh,", "Honestly,", "Yes,", "No,", "Hmm,", "Absolutely,")
+    """Spoken once at the start and kept, so that an answer that begins with one is heard without waiting for it."""
 
-    def text(self) -> str:
-        """The system prompt."""
-        return self.prompt.replace("{name}", self.name)
+    def messages(self) -> tuple[Message, ...]:
+        """What every conversation begins with."""
+        messages = [Message("system", self._named(self.prompt))]
+        for question, answer in self.examples:
+            messages += [Message("user", self._named(question)), Message("assistant", self._named(answer))]
+        return tuple(messages)
+
+    def _named(self, text: str) -> str:
+        return text.replace("{name}", self.name)
 
 
 class Settings(StrictSettings):

@@ -70,7 +70,7 @@ class LlamaCppModel:
         not fit.
         """
         steps = partial(self._answer, tuple(messages), max_tokens)
-        async with aclosing(self._worker.stream(steps)) as pieces:
+        async with aclosing(self._worker.stream(steps, ahead=0)) as pieces:
             async for piece in pieces:
                 if piece:
                     yield piece

@@ -3,7 +3,7 @@ from peer_remote.history import History
 
 
 def test_roles_alternate_and_the_persona_comes_first() -> None:
-    history = History("You are Alex.")
+    history = History([Message("system", "You are Alex.")])
     history.ask(1, "Hi")
     history.heard(1, "Hello!")
     history.ask(2, "How are you?")
@@ -16,7 +16,7 @@ def test_roles_alternate_and_the_persona_comes_first() -> None:
 
 
 def test_an_answer_nobody_heard_leaves_no_trace() -> None:
-    history = History("p")
+    history = History([Message("system", "p")])
     history.ask(1, "I was thinking")
     history.heard(1, "")
     history.ask(2, "about lunch")
@@ -24,7 +24,7 @@ def test_an_answer_nobody_heard_leaves_no_trace() -> None:
 
 
 def test_only_what_was_heard_is_kept() -> None:
-    history = History("p")
+    history = History([Message("system", "p")])
     history.ask(1, "Tell me a story")
     history.heard(1, "Once upon a time there was")
     history.heard(1, "Once upon")
@@ -32,13 +32,13 @@ def test_only_what_was_heard_is_kept() -> None:
 
 
 def test_what_the_user_is_about_to_say_can_be_looked_at_without_being_kept() -> None:
-    history = History("p")
+    history = History([Message("system", "p")])
     assert history.messages("so")[-1] == Message("user", "so")
     assert history.messages() == [Message("system", "p")]
 
 
 def test_a_long_conversation_keeps_its_newest_exchanges() -> None:
-    history = History("p", longest=2)
+    history = History([Message("system", "p")], longest=2)
     for turn in range(5):
         history.ask(turn, f"q{turn}")
         history.heard(turn, f"a{turn}")
