@@ -17,13 +17,13 @@ class ClauseRules:
     """How long the first clauses of an answer may get; the last entry holds for all that follow.
 
     On two cores a clause takes about three quarters of its own length to be made, so each may be half as long again as
-    the one before it without a gap between them.
+    the one before it without a gap between them; the first is often a single word, so the second is short as well.
     """
 
-    soft_words: tuple[int, ...] = (1, 3, 5, 7)
+    soft_words: tuple[int, ...] = (1, 2, 4, 6, 7)
     """A clause may end at a comma after this many words."""
-    longest_words: tuple[int, ...] = (6, 9, 14, 28)
-    """A clause is cut here in any case, before its last joining word if it has one."""
+    longest_words: tuple[int, ...] = (6, 6, 10, 16, 20)
+    """A clause that is longer is cut before the joining word that is nearest to this; never longer than twice this."""
 
 
 class ClauseSplitter:
@@ -75,12 +75,12 @@ class ClauseSplitter:
         return None
 
     def _forced_end(self, words: int) -> int | None:
-        """Cut a text of more than `words` complete words before its last joining word, or else where it is."""
+        """Cut a text of more than `words` complete words before a joining word near there, or else at twice that."""
         spaces = [match.start() for match in re.finditer(r"(?<=\S)\s", self._text)]
-        if len(spaces) <= words:
+        complete = self._text.split()[: len(spaces)]
+        if len(complete) <= words:
             return None
-        complete = self._text[: spaces[words]].split()
-        for count in range(words, words // 2, -1):
+        for count in (*range(words, words // 2, -1), *range(words + 1, len(complete))):
             if complete[count].lower() in _JOINING_WORDS:
                 return spaces[count - 1]
-        return spaces[words - 1]
+        return spaces[words - 1] if len(complete) > 2 * words else None

@@ -1,6 +1,7 @@
 """How long an answer takes, from the typed line or the end of speech to the first sound, stage by stage."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
@@ -36,6 +37,7 @@ SPOKEN = (
 )
 VOICES = ("am_michael", "bf_emma", "af_bella")
 ANSWER_TIMEOUT_S = 30.0
+SECOND_CLAUSE_TIMEOUT_S = 6.0
 PAUSE_S = 1.0
 
 
@@ -60,21 +62,24 @@ async def measure() -> dict[str, float]:
                     return await microphone.say(clip)  # type: ignore[arg-type]
 
                 await _ask(viewer, speak, spoken)
-    figures: dict[str, float] = {"typed_turns": len(typed["audio"]), "spoken_turns": len(spoken["audio"])}
+    figures: dict[str, float] = {"typed_turns": len(typed["first_audio"]), "spoken_turns": len(spoken["first_audio"])}
     for source, stages in (("typed", typed), ("spoken", spoken)):
         for stage, values in stages.items():
-            name = "first_audio" if stage == "audio" else stage
-            figures |= percentiles(f"{source}_{name}_s", values)
+            figures |= percentiles(f"{source}_{stage}_s", values)
     return figures
 
 
 async def _ask(viewer: Viewer, ask: Callable[[], Awaitable[float]], stages: dict[str, list[float]]) -> None:
-    """Ask once, wait for the first audible packet, let it talk a little, stop it, and note the moments."""
+    """Ask once, wait for the first audible packet and for the second clause, stop it, and note the moments."""
     ended_before = len(viewer.of(protocol.TurnEnded))
     asked_s = await ask()
     heard = await viewer.until_heard(loud=True, after_s=asked_s, timeout_s=ANSWER_TIMEOUT_S)
-    stages["audio"].append(heard.at_s - asked_s)
-    await asyncio.sleep(PAUSE_S)
+    stages["first_audio"].append(heard.at_s - asked_s)
+    try:
+        await viewer.until(protocol.Caption, turn_id=ended_before + 1, index=1, timeout_s=SECOND_CLAUSE_TIMEOUT_S)
+        stages["second_clause"].append(time.monotonic() - asked_s)
+    except TimeoutError:
+        pass  # the answer has one clause only
     viewer.send(protocol.Interrupt())
     ended = await viewer.until(protocol.TurnEnded, count=ended_before + 1)
     for moment, at_ms in ended.moments_ms.items():
