@@ -62,7 +62,8 @@ class Phoneme:
     """A speech sound and its place, counted in samples at SPEECH_RATE_HZ from the start of its Speech."""
 
     symbol: str
-    """One IPA symbol, or one of Kokoro's capitals for a diphthong (A I O W Y); a space or punctuation is silence."""
+    """One IPA symbol, or one of Kokoro's capitals for a diphthong (A I O W Y), with its stress mark before it (ˈ or ˌ);
+    a space or punctuation is silence."""
     start_samples: int
     end_samples: int
 

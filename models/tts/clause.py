@@ -96,13 +96,15 @@ def _speech_level(loudness: NDArray[np.float32]) -> float:
 
 
 def _sounds(symbols: str, frames: Sequence[int]) -> list[_Sound]:
-    """Sounds in the model's time; stress and length marks belong to their vowel, adjacent silences are one."""
+    """Sounds in the model's time: a stress mark stands before its sound, a length mark is dropped, silences are one."""
     ends = np.cumsum(frames) * _FRAME_SAMPLES - _SOUND_LEADS_SAMPLES
     sounds: list[_Sound] = []
     start = 0
+    stress = ""
     for symbol, end in zip(symbols, map(int, ends), strict=True):
         end = max(end, start)
         if symbol in _MODIFIERS_BEFORE:
+            stress = symbol
             continue
         if sounds and symbol in _MODIFIERS_AFTER:
             sounds[-1].end = end
@@ -111,7 +113,8 @@ def _sounds(symbols: str, frames: Sequence[int]) -> list[_Sound]:
             if sounds[-1].symbol == " ":
                 sounds[-1].symbol = symbol
         else:
-            sounds.append(_Sound(symbol, start, end))
+            sounds.append(_Sound(stress + symbol, start, end))
+        stress = ""
         start = end
     return sounds
 
