@@ -5,7 +5,6 @@ rounding of the IPA chart, consonants their place of articulation.
 """
 
 # IPA letters are meant, not their Latin look-alikes.
-# ruff: noqa: RUF001
 
 from typing import NamedTuple
 

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (the phonetic alphabet has letters that look like others)
 """English text as the phonemes that Kokoro reads, with punctuation kept for prosody."""
 
 import re

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (the phonetic alphabet has letters that look like others)
 """The pronunciation of single English words: two dictionaries, word endings, compounds, initials, then a guess."""
 
 import json

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (dashes and Ukrainian letters look like others)
 """Text as a language model writes it, made into English that can be read aloud.
 
 Markdown, links, code, emoji, symbols, abbreviations and numbers become plain words; the punctuation that carries

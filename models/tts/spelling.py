@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (the phonetic alphabet has letters that look like others)
 """How an English word that no dictionary knows is pronounced: the recurrent network of g2p_en, in numpy.
 
 One gated recurrent unit reads the letters, another writes ARPAbet symbols (Cho et al. 2014, arXiv:1406.1078; weights:

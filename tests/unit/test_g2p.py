@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (the phonetic alphabet has letters that look like others)
 """From spelling to sound, on a small dictionary of our own."""
 
 import json

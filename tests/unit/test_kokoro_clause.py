@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (the phonetic alphabet has letters that look like others)
 """What is done to a clause between the model and the listener."""
 
 import numpy as np

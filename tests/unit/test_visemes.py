@@ -1,7 +1,6 @@
 """What lips do for sounds."""
 
 # IPA letters are meant, not their Latin look-alikes.
-# ruff: noqa: RUF001
 
 from itertools import pairwise
 
