@@ -76,7 +76,7 @@ class ClauseSplitter:
 
     def _forced_end(self, words: int) -> int | None:
         """Cut a text of more than `words` complete words before a joining word near there, or else at twice that."""
-        spaces = [match.start() for match in re.finditer(r"(?<=\S)\s", self._text)]
+        spaces: list[int] = [match.start() for match in re.finditer(r"(?<=\S)\s", self._text)]
         complete = self._text.split()[: len(spaces)]
         if len(complete) <= words:
             return None
