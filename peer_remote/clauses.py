@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 
 _ABBREVIATIONS = frozenset("mr mrs ms dr prof st sr jr vs etc e.g i.e a.m p.m no approx dept inc ltd u.s u.k".split())
 _JOINING_WORDS = frozenset(
@@ -80,7 +81,7 @@ class ClauseSplitter:
         complete = self._text.split()[: len(spaces)]
         if len(complete) <= words:
             return None
-        for count in (*range(words, words // 2, -1), *range(words + 1, len(complete))):
+        for count in chain(range(words, words // 2, -1), range(words + 1, len(complete))):
             if complete[count].lower() in _JOINING_WORDS:
                 return spaces[count - 1]
         return spaces[words - 1] if len(complete) > 2 * words else None
