@@ -135,6 +135,7 @@ async def _perform(settings: Settings, engines: tuple[Cast, Ears]) -> None:
         performer = Performer(settings, *engines, tasks=tasks, wire=wire, metrics=metrics)
         await performer.warm_up()
         playing = tasks.create_task(performer.performance.run(), name="performance")
+        learning = tasks.create_task(performer.learn_openings(), name="openings")
         try:
             async with wire:
                 logger.info("on_stage", extra={"room": remote.room})
@@ -143,6 +144,7 @@ async def _perform(settings: Settings, engines: tuple[Cast, Ears]) -> None:
         finally:
             await performer.aclose()
             playing.cancel()
+            learning.cancel()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from pydantic import BaseModel
 
+from models.errors import EngineError
 from models.hearing.listener import (
     HearingEvent,
     Listener,
@@ -35,6 +36,8 @@ from signaling import protocol
 from signaling.errors import BadMessage, ConnectionLost
 
 logger = logging.getLogger(__name__)
+
+IDLE_POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,20 @@ class Performer:
         self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
 
     async def warm_up(self) -> None:
-        """Let every engine work once and learn persona and openings: the first answer is as fast as the next."""
-        await self._phrases.learn(self._settings.persona.openings)
+        """Let the engines work once and bring the persona into the cache: the first answer is as fast as the next."""
         await self._ears.asr.transcribe(np.zeros(HEARING_RATE_HZ, np.float32), language=self._settings.asr.language)
         await self._ears.turn.probability(np.zeros(HEARING_RATE_HZ, np.float32))
         await self._cast.llm.prefill(self._history.messages())
+
+    async def learn_openings(self) -> None:
+        """Speak the persona's openings while nobody waits for an answer; ends when all are known."""
+        for phrase in self._settings.persona.openings:
+            while self.conversation.state != "listening":  # noqa: ASYNC110
+                await asyncio.sleep(IDLE_POLL_S)
+            try:
+                await self._phrases.learn(phrase)
+            except EngineError as error:
+                logger.warning("opening_not_learnt", extra={"code": error.code})
 
     async def handle(self, message: protocol.FromService) -> None:
         """Act on one message of the signaling service."""

@@ -56,8 +56,12 @@ class PersonaSettings(Section):
         ("How do I fall asleep faster?", "Well, no screens before bed. And I open the window."),
     )
     """Questions and answers that show the manner of speaking; a small model follows them better than any rule."""
-    openings: tuple[str, ...] = ("Well,", "Sure,", "Oh,", "Honestly,", "Yes,", "No,", "Hmm,", "Absolutely,")
-    """Spoken once at the start and kept, so that an answer that begins with one is heard without waiting for it."""
+    openings: tuple[str, ...] = tuple(
+        f"{word}{mark}"
+        for mark in ",!"
+        for word in ("Oh", "Well", "Sure", "Yes", "No", "Hi", "Hello", "Honestly", "Hmm")
+    )
+    """Spoken once after the start and kept, so that an answer that begins with one is heard without waiting for it."""
 
     def messages(self) -> tuple[Message, ...]:
         """What every conversation begins with."""

@@ -1,7 +1,7 @@
 """Keeps the sound of short phrases, so that a common opening is heard at once."""
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from models.interfaces import Speech, SpeechSynthesizer
@@ -36,11 +36,10 @@ class PhraseCache:
             if len(self._kept) > MOST_PHRASES:
                 self._kept.popitem(last=False)
 
-    async def learn(self, phrases: Iterable[str]) -> None:
-        """Speak `phrases` once and keep them."""
-        for phrase in phrases:
-            async for _ in self.stream(phrase):
-                pass
+    async def learn(self, phrase: str) -> None:
+        """Speak `phrase` to nobody and keep it."""
+        async for _ in self.stream(phrase):
+            pass
 
     async def aclose(self) -> None:
         await self._voice.aclose()

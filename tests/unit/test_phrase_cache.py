@@ -33,7 +33,8 @@ async def lengths(cache: PhraseCache, text: str) -> list[int]:
 async def test_an_opening_that_was_learnt_is_not_synthesised_again() -> None:
     voice = Voice()
     cache = PhraseCache(voice)
-    await cache.learn(["Well,", "Of course,"])
+    for phrase in ("Well,", "Of course,"):
+        await cache.learn(phrase)
     assert await lengths(cache, "Well,") == [5, 5]
     assert voice.asked == ["Well,", "Of course,"]
 
@@ -62,7 +63,8 @@ async def test_a_phrase_that_was_cut_off_or_failed_is_not_kept() -> None:
 async def test_the_oldest_phrase_makes_room() -> None:
     voice = Voice()
     cache = PhraseCache(voice)
-    await cache.learn(f"phrase {number}" for number in range(MOST_PHRASES))
+    for number in range(MOST_PHRASES):
+        await cache.learn(f"phrase {number}")
     await lengths(cache, "phrase 0")
     await lengths(cache, "new one")
     voice.asked.clear()
