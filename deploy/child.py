@@ -17,6 +17,11 @@ ENDED_HARD = 70
 
 
 def main(arguments: list[str]) -> None:
+    if not arguments:
+        sys.exit(__doc__)
+    if arguments[0] in ("-h", "--help"):
+        print(__doc__)
+        return
     module, *sys.argv[1:] = arguments
     threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
     runpy.run_module(module, run_name="__main__", alter_sys=True)

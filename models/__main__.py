@@ -1,10 +1,13 @@
 """`python -m models`: fetch, list and verify weight files."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
+from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
@@ -17,10 +20,12 @@ from models.weights import Catalog, fetch, verify
 from models.weights.progress import megabytes
 from models.weights.store import Store
 
+PREFIX = "UNDERSTUDY_"
+
 
 class _Environment(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="UNDERSTUDY_", env_nested_delimiter="__", env_file=".env", frozen=True, extra="ignore"
+        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", frozen=True, extra="ignore"
     )
 
     weights: WeightsSettings = WeightsSettings()
@@ -30,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 1 with one sentence on standard error when something is wrong."""
     options = _parser().parse_args(arguments)
     try:
-        directory = options.dir or _Environment().weights.dir
+        directory = options.dir or _weights_directory()
         catalog = Catalog.read()
         if options.command == "fetch":
             fetch(options.names or ["embedded"], directory, catalog=catalog)
@@ -40,10 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _list(options.names or list(catalog.models), directory, catalog)
     except WeightsError as error:
         print(error, file=sys.stderr)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = "__".join(str(part) for part in first["loc"]).upper()
-        print(f"UNDERSTUDY_{name}: {first['msg']}.", file=sys.stderr)
     except KeyboardInterrupt:
         print("Stopped; what was downloaded is kept, the next fetch goes on from there.", file=sys.stderr)
         return 130
@@ -69,6 +70,22 @@ def _parser() -> argparse.ArgumentParser:
             "--dir", type=Path, help="where the weights lie (default: UNDERSTUDY_WEIGHTS__DIR, else the user's cache)"
         )
     return parser
+
+
+def _weights_directory() -> Path:
+    """Where the settings say that the weights lie. Raises WeightsError, also for a misspelt name of this setting."""
+    for name in sorted({*os.environ, *(dotenv_values(".env") if Path(".env").is_file() else ())}):
+        section = name.upper().removeprefix(PREFIX).split("__")[0].lower()
+        if name.upper().startswith(PREFIX) and section != "weights" and get_close_matches(section, ["weights"]):
+            raise WeightsError(f"{name} is not a setting; did you mean {PREFIX}WEIGHTS__DIR?")
+    try:
+        return _Environment().weights.dir
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
+        if first["type"] == "extra_forbidden":
+            raise WeightsError(f"{name} is not a setting; did you mean {PREFIX}WEIGHTS__DIR?") from None
+        raise WeightsError(f"{name}: {first['msg']}.") from None
 
 
 def _present(catalog: Catalog, directory: Path) -> list[str]:
@@ -101,7 +118,8 @@ def _verify(names: Sequence[str], directory: Path, catalog: Catalog) -> int:
         print(f"No weights are in {directory}; run `python -m models fetch`.", file=sys.stderr)
         return 1
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         tasks = {name: progress.add_task(name, total=catalog.models[name].expected_bytes or None) for name in chosen}
         findings = verify(
             chosen, directory, catalog=catalog, on_bytes=lambda name, count: progress.advance(tasks[name], count)

@@ -24,6 +24,8 @@ from signaling.settings import ServiceSettings, SettingsError, SignalingSettings
 START_TOKEN_LIFETIME_S = 30 * 24 * 3600
 """Tokens that are printed at start; they end with the process anyway, since its secret does."""
 
+MAX_TOKEN_HOURS = 10 * 366 * 24
+
 log = logging.getLogger("signaling")
 
 
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "token":
             return _print_token(options)
         logs.setup(options.log_level, as_json=options.log_json)
+        auth.require_room(options.room)
         told = {name: getattr(options, name) for name in ("host", "port") if getattr(options, name) is not None}
         settings = ServiceSettings.load(**({"signaling": told} if told else {})).signaling
         return asyncio.run(_serve(settings, options.room))
@@ -68,8 +71,8 @@ def _print_token(options: argparse.Namespace) -> int:
     secret = ServiceSettings.load().signaling.secret
     if secret is None:
         raise SettingsError("UNDERSTUDY_SIGNALING__SECRET is not set; a token needs the secret that the service has.")
-    if not options.hours > 0:
-        raise SettingsError("--hours must be more than 0.")
+    if not 0 < options.hours <= MAX_TOKEN_HOURS:
+        raise SettingsError(f"--hours must be more than 0 and at most {MAX_TOKEN_HOURS}.")
     lifetime_s = options.hours * 3600
     token = auth.issue(
         secret.get_secret_value(), room=options.room, role=options.role, lifetime_s=lifetime_s, now_s=time.time()

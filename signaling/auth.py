@@ -24,12 +24,17 @@ def issue(secret: str, *, room: str, role: Role, lifetime_s: float, now_s: float
 
     Raises ValueError, one sentence, for a name that no room can have.
     """
+    require_room(room)
+    payload = f"{TOKEN_VERSION}.{room}.{role}.{int(now_s + lifetime_s)}"
+    return f"{payload}.{_mac(secret, payload)}"
+
+
+def require_room(room: str) -> None:
+    """Raise ValueError, one sentence, for a name that no room can have."""
     try:
         TypeAdapter(Room).validate_python(room)
     except ValidationError:
         raise ValueError("The name of a room is 1 to 64 letters, digits, hyphens or underscores.") from None
-    payload = f"{TOKEN_VERSION}.{room}.{role}.{int(now_s + lifetime_s)}"
-    return f"{payload}.{_mac(secret, payload)}"
 
 
 def check(secret: str, token: str, room: str, now_s: float) -> Role:

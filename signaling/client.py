@@ -146,7 +146,11 @@ class SignalingClient:
                     max_msg_size=4 * MAX_MESSAGE_BYTES,
                 )
         except (OSError, aiohttp.ClientError, TimeoutError) as error:
-            log.warning("signaling_unreachable", extra={"reason": type(error).__name__})
+            address = str(self._url.origin())
+            reason = type(error).__name__
+            if isinstance(error, aiohttp.WSServerHandshakeError):
+                address, reason = f"{address}{self._url.path}", f"HTTP {error.status}"
+            log.warning("signaling_unreachable", extra={"address": address, "reason": reason})
             return True
         async with socket:
             try:

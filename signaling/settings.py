@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSettings
 
@@ -45,11 +54,23 @@ class StrictSettings(BaseSettings):
         try:
             return cls(**overrides)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            key = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
-            raise SettingsError(f"{key}: {first['msg'].removeprefix('Value error, ')}.") from None
+            raise SettingsError(cls._sentence(error)) from None
         except UnreadableSettings as error:
             raise SettingsError(f"The settings cannot be read: {error}.") from None
+
+    @classmethod
+    def _sentence(cls, error: ValidationError) -> str:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        *sections, key = (str(part) for part in first["loc"])
+        name = PREFIX + "__".join((*sections, key)).upper()
+        if first["type"] != "extra_forbidden":
+            return f"{name}: {first['msg'].removeprefix('Value error, ')}."
+        section = cls.model_fields[sections[0]].annotation if sections else None
+        keys = list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+        near = difflib.get_close_matches(key, keys, n=1)
+        beginning = PREFIX + "__".join(sections).upper()
+        hint = f"did you mean {beginning}__{near[0].upper()}?" if near else f"keys are {', '.join(keys)}."
+        return f"{name} is not a setting; {hint}"
 
 
 def _names_in_environment(env_file: Path) -> set[str]:
@@ -75,7 +96,16 @@ def _refuse_unknown_sections(names: set[str]) -> None:
 Urls = Annotated[tuple[str, ...], NoDecode]
 """In the environment: addresses separated by commas."""
 
-Secret = Annotated[SecretStr, Field(min_length=16)]
+SECRET_CHARACTERS = 16
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < SECRET_CHARACTERS:
+        raise ValueError(f"a secret needs at least {SECRET_CHARACTERS} characters")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 
 
 class SignalingSettings(Section):

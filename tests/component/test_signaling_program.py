@@ -90,7 +90,14 @@ async def test_a_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     async with program(tmp_path, prt="8080") as process:
         status, out, err = await ended(process)
     assert (status, out) == (2, "")
-    assert err == "UNDERSTUDY_SIGNALING__PRT: Extra inputs are not permitted.\n"
+    assert err == "UNDERSTUDY_SIGNALING__PRT is not a setting; did you mean UNDERSTUDY_SIGNALING__PORT?\n"
+
+
+async def test_a_room_that_cannot_be_is_refused_before_it_listens(tmp_path: Path) -> None:
+    async with program(tmp_path, "--port", "0", "--room", "a room") as process:
+        status, out, err = await ended(process)
+    assert (status, out) == (2, "")
+    assert err == "The name of a room is 1 to 64 letters, digits, hyphens or underscores.\n"
 
 
 async def test_it_makes_tokens_for_a_configured_secret(tmp_path: Path) -> None:
@@ -105,7 +112,8 @@ async def test_it_makes_tokens_for_a_configured_secret(tmp_path: Path) -> None:
     [
         ((), {}, "SECRET is not set"),
         (("--room", "a room"), {"secret": SECRET}, "The name of a room is"),
-        (("--hours", "0"), {"secret": SECRET}, "--hours must be more than 0."),
+        (("--hours", "0"), {"secret": SECRET}, "--hours must be more than 0 and"),
+        (("--hours", "inf"), {"secret": SECRET}, "--hours must be more than 0 and"),
     ],
 )
 async def test_a_token_that_cannot_be_made_is_one_sentence(

@@ -145,3 +145,11 @@ def test_wrong_settings_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("UNDERSTUDY_SIGNALING__PORT", "many")
     with pytest.raises(SettingsError, match="UNDERSTUDY_SIGNALING__PORT"):
         LocalSettings.load()
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["--help"], 0), ([], 1)])
+def test_the_child_program_says_what_it_is_for(arguments: list[str], status: int) -> None:
+    command = [sys.executable, "-m", "deploy.child", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == status
+    assert "python -m deploy.child MODULE" in done.stdout + done.stderr

@@ -42,7 +42,17 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_SIGNALING__PRT", "8080")
-    assert failure().startswith("UNDERSTUDY_SIGNALING__PRT: ")
+    assert failure() == "UNDERSTUDY_SIGNALING__PRT is not a setting; did you mean UNDERSTUDY_SIGNALING__PORT?"
+
+
+def test_an_unknown_key_like_no_other_brings_the_keys_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_SIGNALING__XYZZY", "1")
+    assert failure().startswith("UNDERSTUDY_SIGNALING__XYZZY is not a setting; keys are host, port, secret, ")
+
+
+def test_a_short_secret_is_refused_without_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_SIGNALING__SECRET", "hunter2")
+    assert failure() == "UNDERSTUDY_SIGNALING__SECRET: a secret needs at least 16 characters."
 
 
 @pytest.mark.parametrize(

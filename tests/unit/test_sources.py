@@ -2,12 +2,14 @@
 
 import sys
 import tarfile
+import threading
 import zipfile
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
+from models.errors import WeightsError
 from models.weights.catalog import HubSource, PackageSource, WeightFile
 from models.weights.hub import Hub
 from models.weights.packages import PackageStore, Pip
@@ -78,6 +80,32 @@ def test_stopping_ends_a_download_and_keeps_what_came(tmp_path: Path) -> None:
         with pytest.raises(Stopped):
             client.download(source("model.bin"), file, tmp_path / "part", lambda count: stop.set())
     assert 0 < (tmp_path / "part").stat().st_size < len(content)
+
+
+def test_stopping_ends_a_download_that_hangs(tmp_path: Path) -> None:
+    content = bytes(3_000_000)
+    path = "owner/repo/resolve/main/model.bin"
+    with fake_hub({path: content}) as hub:
+        hub.hang_after[path] = 1_000_000
+        stop = StopSignal()
+        came = threading.Event()
+
+        def stop_when_it_hangs() -> None:
+            came.wait(10)
+            stop.set()
+
+        stopping = threading.Thread(target=stop_when_it_hangs)
+        stopping.start()
+        file = WeightFile.model_validate(weight_file("model.bin", None, hub_source("model.bin")))
+        with pytest.raises(Stopped):
+            Hub(stop, endpoint=hub.url).download(source("model.bin"), file, tmp_path / "part", lambda _: came.set())
+        stopping.join()
+
+
+def test_a_hub_that_is_no_address_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "garbage")
+    with pytest.raises(WeightsError, match=r"^HF_ENDPOINT is garbage, which is not an address such as https://"):
+        Hub(StopSignal())
 
 
 class TarClient:

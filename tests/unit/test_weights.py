@@ -255,6 +255,26 @@ def test_a_shortened_file_is_refused_when_it_is_located(tmp_path: Path) -> None:
         locate("model", tmp_path, catalog=catalog)
 
 
+def test_a_file_with_other_bytes_of_the_right_size_is_refused_when_it_is_located(tmp_path: Path) -> None:
+    catalog = one_file(hub_source("model.bin"))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.bin").write_bytes(bytes(len(CONTENT)))
+    with pytest.raises(WeightsCorrupt, match=r"is not the file .*; run `python -m models fetch model`"):
+        locate("model", tmp_path, catalog=catalog)
+
+
+def test_a_file_that_was_copied_into_place_is_read_once_only(tmp_path: Path) -> None:
+    catalog = one_file(hub_source("model.bin"))
+    (tmp_path / "model").mkdir()
+    path = tmp_path / "model" / "model.bin"
+    path.write_bytes(CONTENT)
+    assert locate("model", tmp_path, catalog=catalog) == tmp_path / "model"
+    times = path.stat().st_mtime_ns
+    path.write_bytes(bytes(len(CONTENT)))
+    os.utime(path, ns=(times, times))
+    assert locate("model", tmp_path, catalog=catalog) == tmp_path / "model"
+
+
 def test_missing_weights_say_which_command_fetches_them(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match="run `python -m models fetch model`"):
         locate("model", tmp_path, catalog=one_file(hub_source("model.bin")))

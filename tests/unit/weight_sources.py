@@ -28,6 +28,8 @@ class FakeHub:
     url: str = ""
     break_after: dict[str, int] = field(default_factory=dict)
     """Path: close the connection after so many bytes, once."""
+    hang_after: dict[str, int] = field(default_factory=dict)
+    """Path: send nothing more after so many bytes, until the client goes away."""
     announce_sha256: bool = True
     announced: str = ""
     """A sha256 to announce in place of the true one."""
@@ -71,6 +73,10 @@ def fake_hub(files: dict[str, bytes]) -> Iterator[FakeHub]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            if (hang := hub.hang_after.get(self.path.lstrip("/"))) is not None:
+                self.wfile.write(body[:hang])
+                self.rfile.read(1)
+                return
             self.wfile.write(body[: hub.break_after.pop(self.path.lstrip("/"), len(body))])
 
         def log_message(self, *arguments: Any) -> None:
