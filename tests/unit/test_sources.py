@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import WeightsError
 from models.weights.catalog import HubSource, PackageSource, WeightFile
-from models.weights.hub import Hub
+from models.weights.hub import CHUNK_BYTES, Hub
 from models.weights.packages import PackageStore, Pip
 from models.weights.sources import SourceFailed, SourceUnreachable, Stopped, StopSignal
 from tests.unit.weight_sources import FakeHub, fake_hub, hub_source, package_source, weight_file
@@ -78,28 +78,31 @@ def test_stopping_ends_a_download_and_keeps_what_came(tmp_path: Path) -> None:
         client = Hub(stop, endpoint=hub.url)
         file = WeightFile.model_validate(weight_file("model.bin", None, hub_source("model.bin")))
         with pytest.raises(Stopped):
-            client.download(source("model.bin"), file, tmp_path / "part", lambda count: stop.set())
+            client.download(source("model.bin"), file, tmp_path / "part", lambda count: stop.set() if count else None)
     assert 0 < (tmp_path / "part").stat().st_size < len(content)
 
 
 def test_stopping_ends_a_download_that_hangs(tmp_path: Path) -> None:
-    content = bytes(3_000_000)
     path = "owner/repo/resolve/main/model.bin"
-    with fake_hub({path: content}) as hub:
-        hub.hang_after[path] = 1_000_000
+    part = tmp_path / "part"
+    with fake_hub({path: bytes(4 * CHUNK_BYTES)}) as hub:
+        hub.hang_after[path] = CHUNK_BYTES + 1000
         stop = StopSignal()
-        came = threading.Event()
+        reads_on = threading.Event()
 
-        def stop_when_it_hangs() -> None:
-            came.wait(10)
+        def stop_then() -> None:
+            reads_on.wait(10)
             stop.set()
 
-        stopping = threading.Thread(target=stop_when_it_hangs)
+        stopping = threading.Thread(target=stop_then)
         stopping.start()
         file = WeightFile.model_validate(weight_file("model.bin", None, hub_source("model.bin")))
         with pytest.raises(Stopped):
-            Hub(stop, endpoint=hub.url).download(source("model.bin"), file, tmp_path / "part", lambda _: came.set())
+            Hub(stop, endpoint=hub.url).download(
+                source("model.bin"), file, part, lambda count: reads_on.set() if count else None
+            )
         stopping.join()
+    assert part.stat().st_size >= CHUNK_BYTES
 
 
 def test_a_hub_that_is_no_address_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
