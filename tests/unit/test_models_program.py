@@ -1,0 +1,38 @@
+"""`python -m models` as it is typed into a terminal."""
+
+from pathlib import Path
+
+import pytest
+
+from models.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings but those of the test, and no .env but one that it writes."""
+    monkeypatch.setattr("os.environ", {})
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["UNDERSTUDY_WEIGHT__DIR", "UNDERSTUDY_WEIGHTS__DRI", "UNDERSTUDY_WEIGHTS_DIR"])
+def test_a_misspelt_directory_is_not_ignored(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.setenv(name, "elsewhere")
+    assert main(["list"]) == 1
+    assert capsys.readouterr().err == f"{name} is not a setting; did you mean UNDERSTUDY_WEIGHTS__DIR?\n"
+
+
+def test_a_misspelt_directory_in_the_env_file_is_not_ignored(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("UNDERSTUDY_WEIGHT__DIR=elsewhere\n")
+    assert main(["verify"]) == 1
+    assert "did you mean UNDERSTUDY_WEIGHTS__DIR?" in capsys.readouterr().err
+
+
+def test_settings_of_other_programs_are_left_to_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_SIGNALING__PORT", "1")
+    monkeypatch.setenv("UNDERSTUDY_WEIGHTS__DIR", str(tmp_path / "weights"))
+    assert main(["verify"]) == 1
+    assert capsys.readouterr().err == f"No weights are in {tmp_path / 'weights'}; run `python -m models fetch`.\n"
