@@ -74,7 +74,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _weights_directory() -> Path:
     """Where the settings say that the weights lie. Raises WeightsError, also for a misspelt name of this setting."""
-    for name in sorted({*os.environ, *(dotenv_values(".env") if Path(".env").is_file() else ())}):
+    try:
+        in_file = dotenv_values(".env") if Path(".env").is_file() else {}
+    except (OSError, UnicodeDecodeError):
+        raise WeightsError("The file .env cannot be read; it must be text in UTF-8.") from None
+    for name in sorted({*os.environ, *in_file}):
         section = name.upper().removeprefix(PREFIX).split("__")[0].lower()
         if name.upper().startswith(PREFIX) and section != "weights" and get_close_matches(section, ["weights"]):
             raise WeightsError(f"{name} is not a setting; did you mean {PREFIX}WEIGHTS__DIR?")

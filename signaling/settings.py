@@ -76,7 +76,10 @@ class StrictSettings(BaseSettings):
 def _names_in_environment(env_file: Path) -> set[str]:
     names = set(os.environ)
     if env_file.is_file():
-        names |= set(dotenv_values(env_file))
+        try:
+            names |= set(dotenv_values(env_file))
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"The file {env_file} cannot be read; it must be text in UTF-8.") from None
     return {name.upper() for name in names if name.upper().startswith(PREFIX)}
 
 

@@ -36,3 +36,9 @@ def test_settings_of_other_programs_are_left_to_them(
     monkeypatch.setenv("UNDERSTUDY_WEIGHTS__DIR", str(tmp_path / "weights"))
     assert main(["verify"]) == 1
     assert capsys.readouterr().err == f"No weights are in {tmp_path / 'weights'}; run `python -m models fetch`.\n"
+
+
+def test_an_env_file_that_is_no_text_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_bytes(b"\xff\xfe")
+    assert main(["list"]) == 1
+    assert capsys.readouterr().err == "The file .env cannot be read; it must be text in UTF-8.\n"

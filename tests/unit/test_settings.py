@@ -114,3 +114,8 @@ def test_a_program_composes_its_own_sections() -> None:
     assert Program.load(local={"volume": 0.5}).local.volume == 0.5
     with pytest.raises(SettingsError, match=r"^UNDERSTUDY_LOCAL__VOLUME: "):
         Program.load(local={"volume": -1})
+
+
+def test_an_env_file_that_is_no_text_is_one_sentence() -> None:
+    Path(".env").write_bytes(b"\xff\xfe")
+    assert failure() == "The file .env cannot be read; it must be text in UTF-8."
