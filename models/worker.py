@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from models.errors import EngineFailed
 
@@ -52,7 +52,14 @@ class Worker:
     async def call(self, function: Callable[[], T]) -> T:
         """Run `function` on the thread and return its result."""
         self._require_open()
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+        job = asyncio.ensure_future(asyncio.get_running_loop().run_in_executor(self._executor, function))
+        try:
+            await asyncio.wait((job,))
+        except asyncio.CancelledError:
+            job.cancel()  # skipped if it still waits for its turn
+            raise
+        self._require_done(job)
+        return job.result()
 
     async def stream(self, steps: Callable[[], Generator[T, None, None]], *, ahead: int = 1) -> AsyncGenerator[T, None]:
         """Yield what the generator made by `steps` yields, making at most `ahead` items that nobody asked for yet.
@@ -93,6 +100,7 @@ class Worker:
                     continue
                 while not items.empty():
                     yield items.get_nowait()
+                self._require_done(job)
                 job.result()
                 return
         finally:
@@ -108,6 +116,11 @@ class Worker:
         for brake in self._brakes:
             brake.stop()
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
+
+    def _require_done(self, job: asyncio.Future[Any]) -> None:
+        """A job that was still waiting for its turn when the worker closed."""
+        if job.cancelled():
+            self._require_open()
 
     def _require_open(self) -> None:
         if self._closed:

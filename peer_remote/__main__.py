@@ -18,7 +18,7 @@ from models import registry
 from models.errors import ModelError
 from models.settings import EngineSettings
 from peer_remote.metrics import Metrics
-from peer_remote.performer import Ears, Performer
+from peer_remote.performer import Ears, perform
 from peer_remote.settings import Settings
 from peer_remote.turn import Cast
 from signaling import logs
@@ -27,6 +27,10 @@ from signaling.errors import SignalingError
 from signaling.settings import SettingsError
 
 logger = logging.getLogger("peer_remote")
+
+
+FORESEEN = (ModelError, SignalingError, ValueError, OSError)
+"""What a person can do something about; each says in one sentence what."""
 
 
 class Closable(Protocol):
@@ -65,10 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         asyncio.run(_run(settings))
-    except (ModelError, SignalingError, ValueError) as error:
+    except FORESEEN as error:
         return _refuse(error, 1)
     except BaseExceptionGroup as group:
-        foreseen, rest = group.split((ModelError, SignalingError, ValueError))
+        foreseen, rest = group.split(FORESEEN)
         if rest is not None or foreseen is None:
             raise
         return _refuse(_first(foreseen), 1)
@@ -88,8 +92,12 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def _run(settings: Settings) -> None:
+    remote = settings.remote
     task = asyncio.current_task()
-    assert task is not None
+    assert task is not None and remote.token is not None
+    metrics = Metrics()
+    if remote.metrics_port:
+        start_http_server(remote.metrics_port, addr="127.0.0.1", registry=metrics.registry)
     loop = asyncio.get_running_loop()
     for stop in (signal.SIGINT, signal.SIGTERM):
         if sys.platform == "win32":
@@ -98,7 +106,9 @@ async def _run(settings: Settings) -> None:
             loop.add_signal_handler(stop, task.cancel)
     try:
         async with AsyncExitStack() as stack:
-            await _perform(settings, await load(settings.engines(), stack))
+            cast, ears = await load(settings.engines(), stack)
+            wire = SignalingClient(remote.signaling_url, remote.room, remote.token.get_secret_value())
+            await perform(settings, cast, ears, wire=wire, metrics=metrics)
     except asyncio.CancelledError:
         logger.info("stopped")
 
@@ -122,29 +132,6 @@ async def load(settings: EngineSettings, stack: AsyncExitStack) -> tuple[Cast, E
         tts = making.create_task(make("tts", lambda: registry.create("tts", settings)))
         face = making.create_task(make("face", lambda: registry.create("face", settings)))
     return Cast(llm.result(), tts.result(), face.result()), Ears(make_vad, turn.result(), asr.result())
-
-
-async def _perform(settings: Settings, engines: tuple[Cast, Ears]) -> None:
-    remote = settings.remote
-    metrics = Metrics()
-    if remote.metrics_port:
-        start_http_server(remote.metrics_port, addr="127.0.0.1", registry=metrics.registry)
-    assert remote.token is not None
-    wire = SignalingClient(remote.signaling_url, remote.room, remote.token.get_secret_value())
-    async with asyncio.TaskGroup() as tasks:
-        performer = Performer(settings, *engines, tasks=tasks, wire=wire, metrics=metrics)
-        await performer.warm_up()
-        playing = tasks.create_task(performer.performance.run(), name="performance")
-        learning = tasks.create_task(performer.learn_openings(), name="openings")
-        try:
-            async with wire:
-                logger.info("on_stage", extra={"room": remote.room})
-                async for message in wire:
-                    await performer.handle(message)
-        finally:
-            await performer.aclose()
-            playing.cancel()
-            learning.cancel()
 
 
 if __name__ == "__main__":

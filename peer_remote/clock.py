@@ -25,10 +25,10 @@ class MediaClock:
         self._origin_s = now()
         self.rebases = 0
 
-    async def wait_for(self, position_samples: int) -> None:
-        """Return when `position_samples` is due."""
+    async def wait_for(self, position_samples: int, *, leads: bool = False) -> None:
+        """Return when `position_samples` is due. Only the one who `leads` the performance may move the origin."""
         wait_s = self._origin_s + position_samples / SPEECH_RATE_HZ - self._now()
-        if wait_s < -MAX_LATENESS_S:
+        if leads and wait_s < -MAX_LATENESS_S:
             self._origin_s -= wait_s
             self.rebases += 1
         elif wait_s > 0:

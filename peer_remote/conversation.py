@@ -9,6 +9,7 @@ listening ─────► thinking ──────────────
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 WIND_DOWN_S = 3.0
 """How long a new turn waits for the engines to let go of the old one; a clause in synthesis takes the longest."""
+
+
+RECENT_TURNS = 4
+"""A report of what was heard may come after the next turns have begun."""
 
 
 @dataclass(slots=True)
@@ -64,10 +69,11 @@ class Conversation:
         self._metrics = metrics
         self._now = now
         self._running: _Running | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._prefilling: asyncio.Task[None] | None = None
         self._turns = 0
-        self._last: Turn | None = None
+        self._recent: deque[Turn] = deque(maxlen=RECENT_TURNS)
+        self._closed = False
         self.state: protocol.ConversationState = "listening"
 
     def say(
@@ -79,45 +85,59 @@ class Conversation:
         transcribed_s: float | None = None,
     ) -> None:
         """Answer what the user typed or said; whatever was being said before stops."""
+        if self._closed:
+            return
         trace = Trace(started_s=speech_ended_s, now=self._now)
         if speech_ended_s is not None:
             trace.mark("end_of_speech", speech_ended_s)
             trace.mark("transcript", transcribed_s)
-        self.interrupt()
+        self._stop()
         self._stop_prefilling()
         self._turns += 1
         turn = Turn(self._turns, trace)
         self._history.ask(turn.id, text)
         self._send(protocol.UserText(text=text, final=True, source=source))
         self._running = _Running(turn)
-        self._last = turn
+        self._recent.append(turn)
         self._stage.open(turn.id)
         self._enter("thinking")
-        self._running.task = self._tasks.create_task(self._perform(self._running, self._ending), name=f"turn {turn.id}")
+        self._running.task = self._tasks.create_task(self._perform(self._running), name=f"turn {turn.id}")
 
     def interrupt(self) -> None:
         """Stop at once and listen."""
+        if self._stop():
+            self.expect()
+
+    def close(self) -> None:
+        """Stop for good: what is said from now on is not answered."""
+        self._closed = True
+        self._stop()
+        self._stop_prefilling()
+
+    def _stop(self) -> bool:
+        """Silence first, then cancel; false when nothing was being said."""
         running = self._running
         if running is None:
-            return
+            return False
         self._stage.flush()
         if running.task is not None:
             running.task.cancel()
-            self._ending = running.task
+            self._ending.add(running.task)
+            running.task.add_done_callback(self._ending.discard)
         self._finish(running, "interrupted")
+        return True
 
     def expect(self, text: str | None = None) -> None:
         """The user is saying `text` and may go on: bring it into the model's cache while there is time."""
-        if self._running is None:
+        if self._running is None and not self._closed:
             self._stop_prefilling()
-            self._prefilling = self._tasks.create_task(self._prefill(text, self._ending), name="prefill")
+            self._prefilling = self._tasks.create_task(self._prefill(text), name="prefill")
 
     def heard(self, turn_id: int, samples: int) -> None:
-        """A listener reports how much of a turn it really played; only ever less than what was sent counts."""
-        turn = self._last
-        if turn is not None and turn.id == turn_id and samples < turn.played_samples:
-            turn.played_samples = samples
-            self._history.heard(turn.id, turn.said(samples))
+        """A listener reports how much of one of the last turns it really played; never more than was sent counts."""
+        for turn in self._recent:
+            if turn.id == turn_id:
+                self._history.heard(turn.id, turn.said(min(samples, turn.played_samples)))
 
     def played(self, beat: Beat) -> None:
         """A beat has just been handed to the tracks."""
@@ -140,22 +160,27 @@ class Conversation:
             )
             running.announced += 1
 
-    async def _perform(self, running: _Running, before: asyncio.Task[None] | None) -> None:
+    async def _perform(self, running: _Running) -> None:
         turn = running.turn
         try:
-            if before is not None:
-                await asyncio.wait((before,), timeout=WIND_DOWN_S)
+            await self._engines_let_go()
             await turn.perform(self._cast, self._stage, self._history.messages(), max_tokens=self._max_answer_tokens)
             await self._stage.drained()
+            if self._running is running:
+                self._finish(running, "finished")
+                self.expect()
         except ModelError as error:
             logger.warning("turn_failed", extra={"turn": turn.id, "code": error.code})
             self._fail(running, error.code)
         except Exception:
             logger.exception("turn_failed", extra={"turn": turn.id})
             self._fail(running, "internal_error")
-        else:
-            if self._running is running:
-                self._finish(running, "finished")
+
+    async def _engines_let_go(self) -> None:
+        """Wait, with a bound, until the turns that were interrupted have ended."""
+        ending = self._ending - {asyncio.current_task()}
+        if ending:
+            await asyncio.wait(ending, timeout=WIND_DOWN_S)
 
     def _fail(self, running: _Running, code: str) -> None:
         if self._running is running:
@@ -173,15 +198,15 @@ class Conversation:
             protocol.TurnEnded(turn_id=turn.id, reason=reason, text=text, moments_ms=dict(turn.trace.moments_ms))
         )
         self._enter("listening")
-        self.expect()
 
-    async def _prefill(self, text: str | None, before: asyncio.Task[None] | None) -> None:
+    async def _prefill(self, text: str | None) -> None:
         try:
-            if before is not None:
-                await asyncio.wait((before,), timeout=WIND_DOWN_S)
+            await self._engines_let_go()
             await self._cast.llm.prefill(self._history.messages(text))
         except ModelError as error:
             logger.warning("prefill_failed", extra={"code": error.code})
+        except Exception:
+            logger.exception("prefill_failed")
 
     def _stop_prefilling(self) -> None:
         if self._prefilling is not None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from models.interfaces import Message
 
+MOST_UNANSWERED_CHARACTERS = 3_000
+"""A third of the smallest context in use; a single line has at most 2,000."""
+
 
 @dataclass(slots=True)
 class _Exchange:
@@ -27,7 +30,9 @@ class History:
     def ask(self, turn_id: int, text: str) -> None:
         """The user said `text`, which `turn_id` will answer."""
         self._exchanges.append(_Exchange(turn_id, text))
-        del self._exchanges[: -self._longest]
+        if len(self._exchanges) > self._longest:
+            # Half at once: each cut makes the language model read everything after the persona anew.
+            del self._exchanges[: -self._longest // 2]
 
     def heard(self, turn_id: int, answer: str) -> None:
         """The listeners heard `answer` of `turn_id`, so far or in all; unknown turns are ignored."""
@@ -42,10 +47,15 @@ class History:
         for exchange in self._exchanges:
             unanswered.append(exchange.user)
             if exchange.answer:
-                messages += [Message("user", "\n".join(unanswered)), Message("assistant", exchange.answer)]
+                messages += [Message("user", _joined(unanswered)), Message("assistant", exchange.answer)]
                 unanswered = []
         if then is not None:
             unanswered.append(then)
         if unanswered:
-            messages.append(Message("user", "\n".join(unanswered)))
+            messages.append(Message("user", _joined(unanswered)))
         return messages
+
+
+def _joined(lines: list[str]) -> str:
+    """What the user said without being answered, the newest of it when it is too much for one answer."""
+    return "\n".join(lines)[-MOST_UNANSWERED_CHARACTERS:]

@@ -1,5 +1,7 @@
 """What the performer counts, in its own registry. Labels never carry what somebody said."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from peer_remote.trace import Trace
@@ -21,6 +23,10 @@ class Metrics:
             registry=self.registry,
         )
         self.viewers = Gauge("understudy_viewers", "Viewers connected now", registry=self.registry)
+
+    def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
+        """Export `value()` at the moment of each scrape."""
+        Gauge(f"understudy_{name}", help_text, registry=self.registry).set_function(value)
 
     def turn_ended(self, reason: str) -> None:
         self._turns.labels(reason).inc()

@@ -39,7 +39,7 @@ class Performance:
 
     Budget: a beat leaves within 5 ms of its time. The idle picture for the next position is drawn while the current
     one plays and is thrown away if speech arrives meanwhile; when it is late the last picture is shown again and
-    `late_pictures` counts it. Sound never waits for a picture.
+    `late_pictures` counts it. Sound never waits for a picture. Only the first of `failed_pictures` is logged.
     """
 
     def __init__(self, stage: Stage, face: Face, clock: MediaClock, *, played: Callable[[Beat], None]) -> None:
@@ -50,6 +50,7 @@ class Performance:
         self._subscribers: set[BeatQueue] = set()
         self._silence = np.zeros(BEAT_SAMPLES, np.float32)
         self.late_pictures = 0
+        self.failed_pictures = 0
 
     def subscribe(self, queue: BeatQueue) -> None:
         self._subscribers.add(queue)
@@ -64,11 +65,14 @@ class Performance:
         try:
             while True:
                 position = self._stage.position
-                await self._clock.wait_for(position * BEAT_SAMPLES)
+                await self._clock.wait_for(position * BEAT_SAMPLES, leads=True)
                 beat = self._stage.take()
                 if beat is None:
+                    self.late_pictures += drawing is not None and not drawing.done()
                     picture, drawing = self._collect(drawing)
                     beat = Beat(None, 0, self._silence, picture or shown)
+                else:
+                    _, drawing = self._collect(drawing)
                 shown = beat.picture
                 for queue in self._subscribers:
                     queue.put(position, beat)
@@ -83,10 +87,11 @@ class Performance:
     def _collect(self, drawing: asyncio.Task[Picture] | None) -> tuple[Picture | None, asyncio.Task[Picture] | None]:
         """The idle picture if it is there, and the task that is still drawing one if any."""
         if drawing is None or not drawing.done():
-            self.late_pictures += drawing is not None
             return None, drawing
         try:
             return drawing.result(), None
         except Exception:
-            logger.exception("idle_picture_failed")
+            if not self.failed_pictures:
+                logger.exception("idle_picture_failed")
+            self.failed_pictures += 1
             return None, None

@@ -33,11 +33,16 @@ from peer_remote.stage import Stage
 from peer_remote.tracks import Seat
 from peer_remote.turn import Cast
 from signaling import protocol
+from signaling.client import SignalingClient
 from signaling.errors import BadMessage, ConnectionLost
 
 logger = logging.getLogger(__name__)
 
 IDLE_POLL_S = 0.5
+MOST_WAITING_MESSAGES = 64
+"""Of one peer that offers or trickles faster than it is answered; the oldest goes first."""
+
+Negotiation = protocol.Offer | protocol.Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class Performer:
         self._metrics = metrics
         self._ice_servers: tuple[protocol.IceServer, ...] = ()
         self._sessions: dict[str, Session] = {}
+        self._inboxes: dict[str, asyncio.Queue[Negotiation | None]] = {}
         self._clock = MediaClock()
         self._stage = Stage(lead_ms=remote.lead_ms)
         self.conversation = Conversation(
@@ -88,6 +94,13 @@ class Performer:
             metrics=metrics,
         )
         self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
+        metrics.watch(
+            "late_pictures", "Pictures shown again because the next was late", lambda: self.performance.late_pictures
+        )
+        metrics.watch("failed_pictures", "Pictures that could not be drawn", lambda: self.performance.failed_pictures)
+        metrics.watch("refused_beats", "Beats of a turn that was already over", lambda: self._stage.refused)
+        metrics.watch("clock_rebases", "Stalls over 300 ms", lambda: self._clock.rebases)
+        metrics.watch("dropped_beats", "Beats that viewers of now were too slow for", self._dropped_beats)
 
     async def warm_up(self) -> None:
         """Let the engines work once and bring the persona into the cache: the first answer is as fast as the next."""
@@ -105,18 +118,15 @@ class Performer:
             except EngineError as error:
                 logger.warning("opening_not_learnt", extra={"code": error.code})
 
-    async def handle(self, message: protocol.FromService) -> None:
+    def handle(self, message: protocol.FromService) -> None:
         """Act on one message of the signaling service."""
         match message:
             case protocol.Welcome(ice_servers=servers):
                 self._ice_servers = servers
-            case protocol.Offer(sender=str(peer_id), sdp=sdp):
-                await self._answer(peer_id, sdp)
-            case protocol.Candidate(sender=str(peer_id)) if peer_id in self._sessions:
-                await self._sessions[peer_id].add_candidate(message)
+            case protocol.Offer(sender=str(peer_id)) | protocol.Candidate(sender=str(peer_id)):
+                self._pass_on(peer_id, message)
             case protocol.PeerLeft(peer_id=peer_id) | protocol.Bye(sender=str(peer_id)):
-                if session := self._sessions.get(peer_id):
-                    await session.close()
+                self._pass_on(peer_id, None)
             case protocol.Error(code=code):
                 logger.warning("signaling_refused", extra={"code": code})
 
@@ -126,17 +136,60 @@ class Performer:
         return tuple(self._sessions.values())
 
     async def aclose(self) -> None:
-        """Stop talking and close every session."""
-        self.conversation.interrupt()
+        """Stop talking for good and close every session."""
+        self.conversation.close()
+        for inbox in self._inboxes.values():
+            if inbox.full():
+                inbox.get_nowait()
+            inbox.put_nowait(None)
         await asyncio.gather(*(session.close() for session in self.sessions))
 
+    def _pass_on(self, peer_id: str, message: Negotiation | None) -> None:
+        """Queue `message` for the peer's own task, so that a slow peer holds up nobody; None is its last."""
+        inbox = self._inboxes.get(peer_id)
+        if inbox is None:
+            if not isinstance(message, protocol.Offer):
+                return
+            inbox = self._inboxes[peer_id] = asyncio.Queue(MOST_WAITING_MESSAGES)
+            self._tasks.create_task(self._negotiate(peer_id, inbox), name=f"negotiation {peer_id}")
+        if inbox.full():
+            logger.warning("negotiation_overrun", extra={"peer": peer_id})
+            inbox.get_nowait()
+        inbox.put_nowait(message)
+
+    async def _negotiate(self, peer_id: str, inbox: asyncio.Queue[Negotiation | None]) -> None:
+        """Act on one peer's messages in their order until it leaves."""
+        while (message := await inbox.get()) is not None:
+            if isinstance(message, protocol.Offer):
+                await self._answer(peer_id, message.sdp)
+            elif session := self._sessions.get(peer_id):
+                await session.add_candidate(message)
+        del self._inboxes[peer_id]
+        if session := self._sessions.get(peer_id):
+            await session.close()
+
     async def _answer(self, peer_id: str, sdp: str) -> None:
+        reply: protocol.Answer | protocol.Bye
+        try:
+            reply = protocol.Answer(to=peer_id, sdp=await self._session_for(peer_id, sdp).answer(sdp))
+        except (BadMessage, ValueError) as error:  # ValueError: aiortc takes fewer ICE addresses than browsers do
+            logger.warning("offer_not_answered", extra={"peer": peer_id, "error": type(error).__name__})
+            if session := self._sessions.get(peer_id):
+                await session.close()
+            reply = protocol.Bye(to=peer_id)
+        try:
+            await self._wire.send(reply)
+        except ConnectionLost:
+            logger.warning("reply_lost", extra={"peer": peer_id})
+
+    def _session_for(self, peer_id: str, sdp: str) -> Session:
+        """The session that `sdp` belongs to, or a new one; one that it replaces is closed. Raises ValueError."""
         session = self._sessions.get(peer_id)
         if session is not None and not session.continues(sdp):
-            await session.close()
+            self._tasks.create_task(session.close(), name=f"close {peer_id}")
             session = None
         if session is None:
-            session = self._sessions[peer_id] = Session(
+            session = Session(
                 peer_id,
                 Seat(self.performance, self._clock),
                 ice_servers=self._ice_servers,
@@ -147,17 +200,12 @@ class Performer:
                 received=self._received,
                 closed=self._forget,
             )
+            self._sessions[peer_id] = session
             self._metrics.viewers.set(len(self._sessions))
-        reply: protocol.Answer | protocol.Bye
-        try:
-            reply = protocol.Answer(to=peer_id, sdp=await session.answer(sdp))
-        except BadMessage:
-            await session.close()
-            reply = protocol.Bye(to=peer_id)
-        try:
-            await self._wire.send(reply)
-        except ConnectionLost:
-            logger.warning("reply_lost", extra={"peer": peer_id})
+        return session
+
+    def _dropped_beats(self) -> int:
+        return sum(session.dropped_beats for session in self.sessions)
 
     def _forget(self, session: Session) -> None:
         if self._sessions.get(session.peer_id) is session:
@@ -205,3 +253,21 @@ class Performer:
                     self._broadcast(protocol.Error(code="not_understood", message="Sorry, that was not understood."))
             case SpeechStarted() | SpeechDropped():
                 pass
+
+
+async def perform(settings: Settings, cast: Cast, ears: Ears, *, wire: SignalingClient, metrics: Metrics) -> None:
+    """Be the room's performer until the wire ends or this is cancelled. Raises SignalingError and ModelError."""
+    async with asyncio.TaskGroup() as tasks:
+        performer = Performer(settings, cast, ears, tasks=tasks, wire=wire, metrics=metrics)
+        await performer.warm_up()
+        playing = tasks.create_task(performer.performance.run(), name="performance")
+        learning = tasks.create_task(performer.learn_openings(), name="openings")
+        try:
+            async with wire:
+                logger.info("on_stage", extra={"room": settings.remote.room})
+                async for message in wire:
+                    performer.handle(message)
+        finally:
+            await performer.aclose()
+            playing.cancel()
+            learning.cancel()

@@ -12,6 +12,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
+from aiortc.exceptions import InvalidStateError
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame, AudioResampler
@@ -61,7 +62,7 @@ class Session:
         self._received = received
         self._closed = closed
         self._channel: RTCDataChannel | None = None
-        self._inbound: list[asyncio.Task[None]] = []
+        self._inbound: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self.dropped_messages = 0
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
@@ -75,6 +76,11 @@ class Session:
         self._connection.on("datachannel", self._on_channel)
         self._connection.on("track", self._on_track)
         self._connection.on("connectionstatechange", self._on_connection_state)
+
+    @property
+    def dropped_beats(self) -> int:
+        """Beats that this viewer's tracks were too slow for."""
+        return self._seat.audio_beats.dropped + self._seat.video_beats.dropped
 
     def continues(self, sdp: str) -> bool:
         """Whether `sdp` re-negotiates this connection; a peer that started anew has another DTLS certificate."""
@@ -111,7 +117,10 @@ class Session:
         if channel.bufferedAmount > MAX_BUFFERED_BYTES:
             self.dropped_messages += 1
             return
-        channel.send(protocol.dump(message))
+        try:
+            channel.send(protocol.dump(message))
+        except (ValueError, InvalidStateError):  # longer than the peer takes, or closing at this moment
+            self.dropped_messages += 1
 
     def listen(self, on: bool) -> None:
         """Switch the ears for the peer's microphone; what was being said when it goes off counts as complete."""
@@ -146,33 +155,42 @@ class Session:
         except BadMessage as error:
             self.send(protocol.Error(code=error.code, message=str(error)))
             return
-        match message:
-            case protocol.Ping(id=ping_id):
-                self.send(protocol.Pong(id=ping_id))
-            case protocol.Microphone(on=on):
-                self.listen(on)
-            case _:
-                self._received(self, message)
+        try:
+            match message:
+                case protocol.Ping(id=ping_id):
+                    self.send(protocol.Pong(id=ping_id))
+                case protocol.Microphone(on=on):
+                    self.listen(on)
+                case _:
+                    self._received(self, message)
+        except Exception:
+            logger.exception("message_failed", extra={"peer": self.peer_id, "kind": message.type})
+            self.send(protocol.Error(code="internal_error", message="That could not be done; please try again."))
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        self._inbound.append(self._tasks.create_task(self._hear(track), name=f"inbound {track.kind} {self.peer_id}"))
+        task = self._tasks.create_task(self._hear(track), name=f"inbound {track.kind} {self.peer_id}")
+        self._inbound.add(task)
+        task.add_done_callback(self._inbound.discard)
 
     async def _hear(self, track: MediaStreamTrack) -> None:
         """Drain a track for as long as it lives: aiortc queues without a bound what nobody takes."""
         resampler = AudioResampler(format="flt", layout="mono", rate=HEARING_RATE_HZ)
-        try:
-            while True:
+        while True:
+            try:
                 frame = await track.recv()
-                listener = self._listener
-                if listener is not None and isinstance(frame, AudioFrame):
-                    for mono in resampler.resample(frame):
-                        samples: Samples = mono.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-                        listener.feed(samples)
-        except MediaStreamError:
-            pass
-        except Exception:
-            logger.exception("ears_failed", extra={"peer": self.peer_id})
-            self.send(protocol.Error(code="ears_failed", message="The microphone cannot be heard any more; reconnect."))
+            except MediaStreamError:
+                return
+            if self._listener is None or not isinstance(frame, AudioFrame):
+                continue
+            try:
+                for mono in resampler.resample(frame):
+                    samples: Samples = mono.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+                    self._listener.feed(samples)
+            except Exception:
+                logger.exception("ears_failed", extra={"peer": self.peer_id})
+                self._listener = None
+                message = "The microphone cannot be heard any more; switch it off and on."
+                self.send(protocol.Error(code="ears_failed", message=message))
 
     async def _on_connection_state(self) -> None:
         state = self._connection.connectionState

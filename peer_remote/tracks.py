@@ -41,6 +41,8 @@ class Seat:
             self._performance.subscribe(self.video_beats)
 
     def leave(self) -> None:
+        """Receive no more beats, also if the tracks are pulled again."""
+        self._taken = True
         self._performance.unsubscribe(self.audio_beats)
         self._performance.unsubscribe(self.video_beats)
 

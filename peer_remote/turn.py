@@ -55,7 +55,8 @@ class Turn:
         sound = _SoundBuffer()
         async with (
             aclosing(prefetch(self._speech(cast, messages, max_tokens), ahead=SPEECH_AHEAD)) as speech,
-            aclosing(cast.face.speak(sound.passing(speech), stage.next_position)) as pictures,
+            aclosing(sound.passing(speech)) as passing,
+            aclosing(cast.face.speak(passing, stage.next_position)) as pictures,
         ):
             index = 0
             async for picture in pictures:
@@ -82,6 +83,8 @@ class Turn:
                 clause = SpokenClause(text, made_samples)
                 async with aclosing(cast.tts.stream(text)) as pieces:
                     async for speech in pieces:
+                        if not len(speech.samples):
+                            continue
                         self.trace.mark("first_sample")
                         if not clause.samples:
                             self.clauses.append(clause)
@@ -107,7 +110,7 @@ class _SoundBuffer:
     def __init__(self) -> None:
         self._samples: Samples = np.zeros(0, np.float32)
 
-    async def passing(self, speech: AsyncIterator[Speech]) -> AsyncIterator[Speech]:
+    async def passing(self, speech: AsyncIterator[Speech]) -> AsyncGenerator[Speech, None]:
         async for piece in speech:
             self._samples = np.concatenate((self._samples, piece.samples))
             yield piece

@@ -70,6 +70,10 @@ class HeardFrame:
         return bool(np.abs(self.samples).max() > LOUD)
 
 
+class Refused(Exception):
+    """The service or the performer does not let this viewer in."""
+
+
 class Viewer:
     """Connects on entry. `keep_sound` and `keep_pictures` bound how much of what was received stays in memory."""
 
@@ -80,12 +84,14 @@ class Viewer:
         token: str,
         *,
         microphone: MediaStreamTrack | None = None,
+        change_offer: Callable[[str], str] = lambda sdp: sdp,
         keep_sound: int = 20_000,
         keep_pictures: int = 50,
         timeout_s: float = 20.0,
     ) -> None:
         self._client = SignalingClient(url, room, token)
         self._microphone = microphone
+        self._change_offer = change_offer
         self._timeout_s = timeout_s
         self.connection = RTCPeerConnection()
         self._channel = self.connection.createDataChannel(protocol.CHANNEL_LABEL)
@@ -99,29 +105,38 @@ class Viewer:
         self.messages: list[tuple[float, Any]] = []
 
     async def __aenter__(self) -> Self:
-        async with asyncio.timeout(self._timeout_s):
-            await self._client.__aenter__()
-            self._channel.on("open", self._opened.set)
-            self._channel.on("message", self._on_message)
-            self.connection.on("track", self._on_track)
-            self.connection.addTransceiver(self._microphone or "audio", "sendrecv" if self._microphone else "recvonly")
-            self.connection.addTransceiver("video", "recvonly")
-            await self.connection.setLocalDescription(await self.connection.createOffer())
-            offered_to: set[str] = set()
-            async for message in self._client:
-                match message:
-                    case protocol.Welcome(peers=peers):
-                        for peer in peers:
-                            await self._offer(peer, offered_to)
-                    case protocol.PeerJoined(peer=peer):
-                        await self._offer(peer, offered_to)
-                    case protocol.Answer(sdp=sdp):
-                        await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
-                        break
-                    case protocol.Error(message=text):
-                        raise AssertionError(text)
-            await self._opened.wait()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._enter()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
+
+    async def _enter(self) -> None:
+        await self._client.__aenter__()
+        self._channel.on("open", self._opened.set)
+        self._channel.on("message", self._on_message)
+        self.connection.on("track", self._on_track)
+        self.connection.addTransceiver(self._microphone or "audio", "sendrecv" if self._microphone else "recvonly")
+        self.connection.addTransceiver("video", "recvonly")
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        offered_to: set[str] = set()
+        async for message in self._client:
+            match message:
+                case protocol.Welcome(peers=peers):
+                    for peer in peers:
+                        await self._offer(peer, offered_to)
+                case protocol.PeerJoined(peer=peer):
+                    await self._offer(peer, offered_to)
+                case protocol.Answer(sdp=sdp):
+                    await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+                    break
+                case protocol.Bye():
+                    raise Refused("The performer does not answer this offer.")
+                case protocol.Error(message=text):
+                    raise Refused(text)
+        await self._opened.wait()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -169,7 +184,8 @@ class Viewer:
     async def _offer(self, peer: protocol.Peer, offered_to: set[str]) -> None:
         if peer.role == "performer" and peer.peer_id not in offered_to:
             offered_to.add(peer.peer_id)
-            await self._client.send(protocol.Offer(to=peer.peer_id, sdp=self.connection.localDescription.sdp))
+            sdp = self._change_offer(self.connection.localDescription.sdp)
+            await self._client.send(protocol.Offer(to=peer.peer_id, sdp=sdp))
 
     def _on_message(self, data: str) -> None:
         self.messages.append((time.monotonic(), protocol.parse(protocol.FROM_PERFORMER, data)))

@@ -79,7 +79,8 @@ class Listener:
     """Listens to one person. Not for two: every detector remembers its speaker.
 
     Budget: `feed` costs one voice-activity window (under 1 ms) per 32 ms of sound; everything slower runs on the
-    engines' own threads. One transcription is under way at a time; a pause that comes while one runs waits for it.
+    engines' own threads. One transcription is under way and at most one waits; a newer pause takes the place of the one
+    that waits.
     """
 
     def __init__(
@@ -107,6 +108,9 @@ class Listener:
         self._windows: list[Samples] = []
         self._speech_ended_s = 0.0
         self._transcription: asyncio.Task[str] | None = None
+        self._newest: asyncio.Task[str] | None = None
+        self._confirmed = False
+        self._carried: list[str] = []
 
     def feed(self, samples: Samples) -> None:
         """Take the next piece of sound at HEARING_RATE_HZ, of any length."""
@@ -131,12 +135,15 @@ class Listener:
                 self._lead_in.clear()
                 self._emit(SpeechStarted())
             case Confirmed():
+                self._confirmed = True
                 self._emit(SpeechConfirmed())
             case Paused(pause):
                 self._speech_ended_s = self._now() - self._endpointer.silence_ms / 1_000
                 samples = np.concatenate(self._windows)
                 self._tasks.create_task(self._judge(pause, samples), name="end of turn")
-                self._transcription = self._tasks.create_task(self._transcribe(samples), name="transcription")
+                if self._newest is not None:
+                    self._newest.cancel()  # still waiting for an earlier pause to be transcribed
+                self._newest = self._transcription = self._transcribing(samples)
             case Resumed():
                 self._transcription = None
             case Dropped():
@@ -146,18 +153,24 @@ class Listener:
                 transcription = self._transcription
                 if transcription is None:
                     self._speech_ended_s = self._now()
-                    samples = np.concatenate(self._windows)
-                    transcription = self._tasks.create_task(self._transcribe(samples), name="transcription")
+                    transcription = self._transcribing(np.concatenate(self._windows))
                 self._tasks.create_task(self._finish(transcription, self._speech_ended_s), name="utterance")
                 self._windows = []
-                self._transcription = None
+                self._transcription = self._newest = None
+                self._confirmed = False
                 self._vad.reset()
+
+    def _transcribing(self, samples: Samples) -> asyncio.Task[str]:
+        return self._tasks.create_task(self._transcribe(samples), name="transcription")
 
     async def _judge(self, pause: int, samples: Samples) -> None:
         try:
             probability = await self._turn.probability(samples)
         except EngineError as error:
             logger.warning("end_of_turn_failed", extra={"code": error.code})
+            return
+        except Exception:
+            logger.exception("end_of_turn_failed")
             return
         self._endpointer.judge(pause, probability)
 
@@ -167,6 +180,9 @@ class Listener:
             transcript = await self._asr.transcribe(samples, language=self._language)
         except EngineError as error:
             logger.warning("transcription_failed", extra={"code": error.code})
+            return ""
+        except Exception:
+            logger.exception("transcription_failed")
             return ""
         logger.debug(
             "transcribed",
@@ -181,4 +197,9 @@ class Listener:
 
     async def _finish(self, transcription: asyncio.Task[str], speech_ended_s: float) -> None:
         text = await transcription
+        if text:
+            self._carried.append(text)
+        if self._confirmed:
+            return  # the speaker has gone on meanwhile: both parts are answered together
+        text, self._carried = " ".join(self._carried), []
         self._emit(Utterance(text, speech_ended_s, self._now()))

@@ -164,9 +164,13 @@ class Gguf:
         return int(self._library.llama_sampler_sample(self._sampler, self._context, -1))
 
     def close(self) -> None:
+        """Free the memory, once."""
+        if self._context is None:
+            return
         self._free_sampler()
         self._library.llama_free(self._context)
         self._library.llama_model_free(self._model)
+        self._context = None
 
     def _free_sampler(self) -> None:
         if self._sampler is not None:

@@ -46,9 +46,21 @@ class LlamaCppModel:
     """LanguageModel of one conversation: only what differs from the cached tokens is evaluated again."""
 
     def __init__(
-        self, path: Path, *, context_tokens: int, threads: int, temperature: float = 0.7, seed: int | None = None
+        self,
+        path: Path,
+        *,
+        context_tokens: int,
+        threads: int,
+        reserved_tokens: int = 0,
+        temperature: float = 0.7,
+        seed: int | None = None,
     ) -> None:
-        """Load the model file. Raises EngineUnavailable. The same `seed` gives the same answers."""
+        """Load the model file. Raises EngineUnavailable. The same `seed` gives the same answers.
+
+        `reserved_tokens` of the context are kept for the answer, by `prefill` as well, so that both cut a long
+        conversation at the same place.
+        """
+        self._reserved_tokens = reserved_tokens
         self._gguf = Gguf(path, context_tokens=context_tokens, threads=threads)
         template = self._gguf.chat_template
         if template is None:
@@ -130,7 +142,7 @@ class LlamaCppModel:
 
     def _fitted(self, messages: Sequence[Message], max_tokens: int) -> list[Message]:
         plain = [Message(message.role, self._gguf.plain(message.content)) for message in messages]
-        budget = self._gguf.context_tokens - max_tokens - _MESSAGE_OVERHEAD_TOKENS
+        budget = self._gguf.context_tokens - max(max_tokens, self._reserved_tokens) - _MESSAGE_OVERHEAD_TOKENS
         return fit(plain, budget_tokens=budget, count=self._message_tokens)
 
     def _message_tokens(self, message: Message) -> int:
@@ -144,4 +156,10 @@ def create(settings: EngineSettings) -> LlamaCppModel:
     files = sorted(directory.glob("*.gguf"))
     if len(files) != 1:
         raise WeightsMissing(f"{directory} should hold one .gguf file and holds {len(files)}; fetch {llm.model} again.")
-    return LlamaCppModel(files[0], context_tokens=llm.context_tokens, threads=llm.threads, temperature=llm.temperature)
+    return LlamaCppModel(
+        files[0],
+        context_tokens=llm.context_tokens,
+        threads=llm.threads,
+        reserved_tokens=llm.max_answer_tokens,
+        temperature=llm.temperature,
+    )

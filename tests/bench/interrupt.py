@@ -36,6 +36,8 @@ async def measure() -> dict[str, float]:
                 continue
             old = [at_s for at_s in loud if at_s < stopped_s + OLD_S]
             last_old_ms.append((max(old) - stopped_s) * 1_000 if old else 0.0)
+    if not last_old_ms:
+        return {"stopped_while_speaking": 0, "old_audio_after_silence": later}
     return {
         "stopped_while_speaking": len(last_old_ms),
         **percentiles("last_old_audio_ms", last_old_ms),

@@ -269,3 +269,60 @@ def test_sound_never_waits_for_a_picture() -> None:
     world = scenario(script)
     times = [at for at, _ in world.played]
     assert np.allclose(np.diff(times), 0.04)
+
+
+def test_answers_never_overlap_even_when_an_engine_lets_go_slowly() -> None:
+    class Reluctant(SlowModel):
+        """Takes a second to stop, as a server may."""
+
+        working = 0
+        most = 0
+
+        async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[str, None]:
+            self.working += 1
+            self.most = max(self.most, self.working)
+            try:
+                async for piece in super().stream(messages, max_tokens=max_tokens):
+                    yield piece
+            finally:
+                await asyncio.sleep(1)
+                self.working -= 1
+
+    async def main() -> Reluctant:
+        async with asyncio.TaskGroup() as tasks:
+            model = Reluctant(ANSWER)
+            world = World(tasks, model)
+            for line in ("First", "Second", "Third"):
+                world.conversation.say(line, source="typed")
+                await asyncio.sleep(0.3)
+            await asyncio.sleep(15)
+            assert world.of(protocol.TurnEnded)[-1].reason == "finished"
+            world.performing.cancel()
+        return model
+
+    assert run(main()).most == 1
+
+
+def test_a_late_report_of_the_turn_before_still_counts() -> None:
+    async def script(world: World) -> None:
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(3)
+        world.conversation.say("Second", source="typed")
+        world.conversation.heard(1, int(2 * WORD_S * SPEECH_RATE_HZ))
+        await asyncio.sleep(1)
+
+    world = scenario(script)
+    assert Message("assistant", "Well then,") in world.history.messages()
+
+
+def test_nothing_is_answered_after_close() -> None:
+    async def script(world: World) -> None:
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(2)
+        world.conversation.close()
+        world.conversation.say("Second", source="typed")
+        await asyncio.sleep(5)
+
+    world = scenario(script)
+    assert [ended.reason for ended in world.of(protocol.TurnEnded)] == ["interrupted"]
+    assert len(world.model.asked) == 1

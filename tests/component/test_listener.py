@@ -38,10 +38,13 @@ class SlowRecognizer:
     def __init__(self) -> None:
         self.calls = 0
         self.fail = False
+        self.takes_s = ASR_S
+        self._turn = asyncio.Lock()
 
     async def transcribe(self, samples: Samples, *, language: str) -> Transcript:
-        self.calls += 1
-        await asyncio.sleep(ASR_S)
+        async with self._turn:
+            self.calls += 1
+            await asyncio.sleep(self.takes_s)
         if self.fail:
             raise EngineFailed("No.")
         return Transcript(f"{np.count_nonzero(samples) * 10 // HEARING_RATE_HZ} tenths", language)
@@ -186,3 +189,28 @@ def test_sound_in_odd_pieces_is_heard_the_same() -> None:
 
     room = scenario(script, [0.9])
     assert len(room.of(Utterance)) == 1
+
+
+def test_somebody_who_goes_on_while_the_first_part_is_transcribed_gets_one_answer_to_both() -> None:
+    async def script(room: Room) -> None:
+        room.asr.takes_s = 1.5
+        await room.speech(1)
+        await room.silence(0.4)
+        await room.speech(2)
+        await room.silence(4)
+
+    room = scenario(script, [0.9])
+    assert [event.text for event in room.of(Utterance)] == ["9 tenths 19 tenths"]
+
+
+def test_a_slow_recognizer_is_not_buried_in_pauses() -> None:
+    async def script(room: Room) -> None:
+        room.asr.takes_s = 1.0
+        for _ in range(15):
+            await room.speech(0.4)
+            await room.silence(0.3)
+        await room.silence(6)
+
+    room = scenario(script, [0.1])
+    at_s = next(at for at, event in room.events if isinstance(event, Utterance))
+    assert at_s < 15 * 0.7 + 1.5 + 1.5

@@ -18,7 +18,7 @@ from signaling import protocol
 from tests.bench.steady import av_offsets_ms
 from tests.bench.voices import Microphone
 from tests.loopback.theatre import theatre
-from tests.viewer import Viewer, eventually
+from tests.viewer import Refused, Viewer, eventually
 
 LONG = "This is a long answer. " * 12
 
@@ -201,16 +201,36 @@ async def test_an_engine_that_breaks_in_the_middle_is_survived_by_everybody() ->
 
 async def test_an_offer_that_makes_no_sense_is_answered_with_bye() -> None:
     async with theatre() as house:
-        stranger = house.viewer()
-        await stranger._client.__aenter__()
-        async for message in stranger._client:
-            if isinstance(message, protocol.Welcome):
-                await stranger._client.send(protocol.Offer(to=message.peers[0].peer_id, sdp="v=0\r\nnonsense"))
-            if isinstance(message, protocol.Bye):
-                break
-        await stranger.__aexit__(None, None, None)
+        with pytest.raises(Refused):
+            async with house.viewer(change_offer=lambda sdp: "v=0\r\nnonsense"):
+                pass
         async with house.viewer() as viewer:
             await viewer.until_heard(loud=False)
+
+
+class BrokenVad:
+    def probability(self, window: object) -> float:
+        raise RuntimeError("broken")
+
+    def reset(self) -> None: ...
+
+
+async def test_ears_that_break_are_told_and_the_rest_goes_on() -> None:
+    async with theatre(vad=BrokenVad) as house, house.viewer(microphone=Microphone()) as viewer:
+        await viewer.until_heard(loud=False)
+        viewer.send(protocol.Microphone(on=True))
+        assert (await viewer.until(protocol.Error)).code == "ears_failed"
+        viewer.send(protocol.Say(text="Hello"))
+        await viewer.until_heard(loud=True)
+
+
+async def test_a_viewer_that_takes_only_short_messages_harms_nobody() -> None:
+    async with theatre(llm=ScriptedModel([LONG])) as house, house.viewer() as viewer:
+        async with house.viewer(change_offer=lambda sdp: sdp + "a=max-message-size:20\r\n") as small:
+            small.send(protocol.Say(text="Hello"))
+            await viewer.until_heard(loud=True)
+        viewer.send(protocol.Interrupt())
+        await viewer.until(protocol.TurnEnded)
 
 
 async def test_a_viewer_who_leaves_gives_up_the_seat() -> None:
@@ -218,8 +238,8 @@ async def test_a_viewer_who_leaves_gives_up_the_seat() -> None:
         for _ in range(2):
             async with house.viewer() as viewer:
                 await viewer.until_heard(loud=False)
-                assert len(house.performer.sessions) == 1
-            await eventually(lambda: not house.performer.sessions)
+                assert house.figure("understudy_viewers") == 1
+            await eventually(lambda: house.figure("understudy_viewers") == 0)
 
 
 @pytest.mark.parametrize(("codec", "name"), [(None, "VP8"), ("vp8", "VP8"), ("h264", "H264")])

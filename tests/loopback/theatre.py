@@ -8,13 +8,13 @@ from typing import Any
 
 from models.asr.scripted import ScriptedRecognizer
 from models.face.counter import CounterFace
-from models.interfaces import LanguageModel, SpeechSynthesizer
+from models.interfaces import LanguageModel, SpeechSynthesizer, VoiceActivityDetector
 from models.llm.scripted import ScriptedModel
 from models.tts.tone import ToneSynthesizer
 from models.turn.always import AlwaysDone
 from models.vad.energy import EnergyVad
 from peer_remote.metrics import Metrics
-from peer_remote.performer import Ears, Performer
+from peer_remote.performer import Ears, perform
 from peer_remote.settings import Settings
 from peer_remote.turn import Cast
 from signaling.client import SignalingClient
@@ -30,10 +30,16 @@ class Theatre:
     """A running performance; `viewer()` makes one more guest."""
 
     url: str
-    performer: Performer
+    metrics: Metrics
 
     def viewer(self, **options: Any) -> Viewer:
         return Viewer(self.url, ROOM, token("viewer"), **options)
+
+    def figure(self, name: str) -> float:
+        """A metric of the performer, such as `understudy_viewers`."""
+        value = self.metrics.registry.get_sample_value(name)
+        assert value is not None, name
+        return value
 
 
 @asynccontextmanager
@@ -43,27 +49,18 @@ async def theatre(
     tts: SpeechSynthesizer | None = None,
     heard: tuple[str, ...] = ("hello",),
     remote: Mapping[str, Any] | None = None,
-    performers: Callable[[Performer], None] = lambda performer: None,
+    vad: Callable[[], VoiceActivityDetector] = EnergyVad,
 ) -> AsyncIterator[Theatre]:
-    """Open the house: `llm` and `tts` may be replaced, `heard` is what the recognizer understands."""
-    settings = Settings(remote=dict(remote or {}))
+    """Open the house: the engines may be replaced, `heard` is what the recognizer understands."""
+    settings = Settings(remote=dict(remote or {}), persona={"openings": ()})
     cast = Cast(llm or ScriptedModel(), tts or ToneSynthesizer(), CounterFace(SIZE_PX))
-    ears = Ears(EnergyVad, AlwaysDone(), ScriptedRecognizer(heard))
+    ears = Ears(vad, AlwaysDone(), ScriptedRecognizer(heard))
+    metrics = Metrics()
     async with serving() as service, asyncio.TaskGroup() as tasks:
-        url = service.url
-        async with SignalingClient(url, ROOM, token("performer")) as wire:
-            performer = Performer(settings, cast, ears, tasks=tasks, wire=wire, metrics=Metrics())
-            performers(performer)
-            running = tasks.create_task(_perform(performer, wire), name="performer")
-            playing = tasks.create_task(performer.performance.run(), name="performance")
-            try:
-                yield Theatre(url, performer)
-            finally:
-                await performer.aclose()
-                for task in (running, playing):
-                    task.cancel()
-
-
-async def _perform(performer: Performer, wire: SignalingClient) -> None:
-    async for message in wire:
-        await performer.handle(message)
+        wire = SignalingClient(service.url, ROOM, token("performer"))
+        performing = tasks.create_task(perform(settings, cast, ears, wire=wire, metrics=metrics), name="performer")
+        try:
+            yield Theatre(service.url, metrics)
+            assert not performing.done(), "the performer ended before its guests"
+        finally:
+            performing.cancel()

@@ -36,7 +36,15 @@ async def test_a_long_stall_moves_the_origin_instead_of_bursting() -> None:
     hands = Hands()
     clock = MediaClock(now=lambda: hands.now_s, sleep=hands.sleep)
     hands.now_s += 1.0
-    await clock.wait_for(1_920)
-    await clock.wait_for(2 * 1_920)
+    await clock.wait_for(1_920, leads=True)
+    await clock.wait_for(2 * 1_920, leads=True)
     assert hands.slept == [0.04]
     assert clock.rebases == 1
+
+
+async def test_a_late_track_does_not_move_the_clock_of_the_others() -> None:
+    hands = Hands()
+    clock = MediaClock(now=lambda: hands.now_s, sleep=hands.sleep)
+    hands.now_s += 1.0
+    await clock.wait_for(1_920)
+    assert clock.rebases == 0

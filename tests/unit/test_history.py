@@ -38,8 +38,26 @@ def test_what_the_user_is_about_to_say_can_be_looked_at_without_being_kept() -> 
 
 
 def test_a_long_conversation_keeps_its_newest_exchanges() -> None:
-    history = History([Message("system", "p")], longest=2)
+    history = History([Message("system", "p")], longest=4)
     for turn in range(5):
         history.ask(turn, f"q{turn}")
         history.heard(turn, f"a{turn}")
     assert [message.content for message in history.messages()] == ["p", "q3", "a3", "q4", "a4"]
+
+
+def test_a_long_conversation_seldom_forgets_so_that_the_model_keeps_its_cache() -> None:
+    history = History([Message("system", "p")], longest=24)
+    beginnings = []
+    for turn in range(100):
+        history.ask(turn, f"q{turn}")
+        history.heard(turn, f"a{turn}")
+        beginnings.append(history.messages()[1].content)
+    assert len(set(beginnings)) <= 8
+
+
+def test_many_unanswered_lines_stay_answerable() -> None:
+    history = History([Message("system", "p")])
+    for turn in range(20):
+        history.ask(turn, f"{turn}" * 1_000)
+    last = history.messages()[-1].content
+    assert len(last) <= 3_000 and last.endswith("19" * 500)
