@@ -97,7 +97,11 @@ async def _run(settings: Settings) -> None:
     assert task is not None and remote.token is not None
     metrics = Metrics()
     if remote.metrics_port:
-        start_http_server(remote.metrics_port, addr="127.0.0.1", registry=metrics.registry)
+        try:
+            start_http_server(remote.metrics_port, addr="127.0.0.1", registry=metrics.registry)
+        except OSError as error:
+            raise OSError(f"Metrics cannot be served on port {remote.metrics_port}: {error.strerror}.") from None
+    wire = SignalingClient(remote.signaling_url, remote.room, remote.token.get_secret_value())
     loop = asyncio.get_running_loop()
     for stop in (signal.SIGINT, signal.SIGTERM):
         if sys.platform == "win32":
@@ -107,7 +111,6 @@ async def _run(settings: Settings) -> None:
     try:
         async with AsyncExitStack() as stack:
             cast, ears = await load(settings.engines(), stack)
-            wire = SignalingClient(remote.signaling_url, remote.room, remote.token.get_secret_value())
             await perform(settings, cast, ears, wire=wire, metrics=metrics)
     except asyncio.CancelledError:
         logger.info("stopped")

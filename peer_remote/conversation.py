@@ -76,6 +76,11 @@ class Conversation:
         self._closed = False
         self.state: protocol.ConversationState = "listening"
 
+    @property
+    def turns(self) -> int:
+        """Answers begun so far."""
+        return self._turns
+
     def say(
         self,
         text: str,

@@ -34,11 +34,12 @@ from peer_remote.tracks import Seat
 from peer_remote.turn import Cast
 from signaling import protocol
 from signaling.client import SignalingClient
-from signaling.errors import BadMessage, ConnectionLost
+from signaling.errors import BadMessage, BadToken, ConnectionLost
 
 logger = logging.getLogger(__name__)
 
-IDLE_POLL_S = 0.5
+CALM_S = 1.5
+"""After this long without a turn the voice may learn a phrase, which takes it half a second."""
 MOST_WAITING_MESSAGES = 64
 """Of one peer that offers or trickles faster than it is answered; the oldest goes first."""
 
@@ -111,18 +112,27 @@ class Performer:
     async def learn_openings(self) -> None:
         """Speak the persona's openings while nobody waits for an answer; ends when all are known."""
         for phrase in self._settings.persona.openings:
-            while self.conversation.state != "listening":  # noqa: ASYNC110
-                await asyncio.sleep(IDLE_POLL_S)
+            while not await self._calm():
+                pass
             try:
                 await self._phrases.learn(phrase)
             except EngineError as error:
                 logger.warning("opening_not_learnt", extra={"code": error.code})
 
+    async def _calm(self) -> bool:
+        """Whether nothing was said or asked for CALM_S from now."""
+        turns = self.conversation.turns
+        await asyncio.sleep(CALM_S)
+        return self.conversation.state == "listening" and self.conversation.turns == turns
+
     def handle(self, message: protocol.FromService) -> None:
-        """Act on one message of the signaling service."""
+        """Act on one message of the signaling service. Raises BadToken when the token is not a performer's."""
         match message:
-            case protocol.Welcome(ice_servers=servers):
+            case protocol.Welcome(role=role, ice_servers=servers):
+                if role != "performer":
+                    raise BadToken(f"The token lets in a {role}; make one with --role performer.")
                 self._ice_servers = servers
+                logger.info("on_stage", extra={"room": self._settings.remote.room})
             case protocol.Offer(sender=str(peer_id)) | protocol.Candidate(sender=str(peer_id)):
                 self._pass_on(peer_id, message)
             case protocol.PeerLeft(peer_id=peer_id) | protocol.Bye(sender=str(peer_id)):
@@ -264,7 +274,6 @@ async def perform(settings: Settings, cast: Cast, ears: Ears, *, wire: Signaling
         learning = tasks.create_task(performer.learn_openings(), name="openings")
         try:
             async with wire:
-                logger.info("on_stage", extra={"room": settings.remote.room})
                 async for message in wire:
                     performer.handle(message)
         finally:

@@ -1,5 +1,7 @@
 """Settings of the performer: its own section, the persona, and one section per engine."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 
 from models.interfaces import Message
@@ -32,7 +34,7 @@ class RemoteSettings(Section):
     """How far the stage runs ahead: more rides out longer stalls, and is thrown away at an interruption."""
     metrics_port: int = Field(default=0, ge=0, le=65_535)
     """Serves Prometheus metrics on loopback; 0 means no."""
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
 class PersonaSettings(Section):
@@ -57,9 +59,7 @@ class PersonaSettings(Section):
     )
     """Questions and answers that show the manner of speaking; a small model follows them better than any rule."""
     openings: tuple[str, ...] = tuple(
-        f"{word}{mark}"
-        for mark in ",!"
-        for word in ("Oh", "Well", "Sure", "Yes", "No", "Hi", "Hello", "Honestly", "Hmm")
+        "Oh, Well, Sure, Sure! Yes, No, Hi! Honestly, Hmm, Oh! Hello! Yes! Absolutely!".split()
     )
     """Spoken once after the start and kept, so that an answer that begins with one is heard without waiting for it."""
 

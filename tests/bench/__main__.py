@@ -13,9 +13,12 @@ BENCHES = {"turn": turn.measure, "interrupt": interrupt.measure, "steady": stead
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("bench", choices=sorted(BENCHES))
+    parser.add_argument("bench", choices=sorted(BENCHES), nargs="?", help="without a name, print the names")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the JSON object here")
     options = parser.parse_args()
+    if options.bench is None:
+        print("\n".join(sorted(BENCHES)))
+        return 0
     figures = asyncio.run(BENCHES[options.bench]())
     return 0 if report(options.bench, figures, json_file=options.json) else 1
 

@@ -8,16 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.asr.scripted import ScriptedRecognizer
 from models.errors import EngineFailed
-from models.face.counter import read_counter
+from models.face.counter import CounterFace, read_counter
 from models.interfaces import BEAT_MS
 from models.llm.scripted import ScriptedModel
 from models.tts.tone import ToneSynthesizer
+from models.turn.always import AlwaysDone
+from models.vad.energy import EnergyVad
 from peer_remote import encoders
+from peer_remote.metrics import Metrics
+from peer_remote.performer import Ears, perform
+from peer_remote.settings import Settings
+from peer_remote.turn import Cast
 from signaling import protocol
+from signaling.client import SignalingClient
+from signaling.errors import BadToken
 from tests.bench.steady import av_offsets_ms
 from tests.bench.voices import Microphone
-from tests.loopback.theatre import theatre
+from tests.component.signaling_peers import serving, token
+from tests.loopback.theatre import ROOM, SIZE_PX, theatre
 from tests.viewer import Refused, Viewer, eventually
 
 LONG = "This is a long answer. " * 12
@@ -261,3 +271,14 @@ def test_aiortc_still_has_the_bit_rate_constants_that_we_set() -> None:
     assert encoder.target_bitrate == 900_000
     encoder.target_bitrate = 1
     assert encoder.target_bitrate == 450_000
+
+
+async def test_a_viewers_token_does_not_make_a_performer() -> None:
+    async with serving() as service:
+        wire = SignalingClient(service.url, ROOM, token("viewer"))
+        cast = Cast(ScriptedModel(), ToneSynthesizer(), CounterFace(SIZE_PX))
+        with pytest.raises(ExceptionGroup) as caught:
+            await perform(
+                Settings(), cast, Ears(EnergyVad, AlwaysDone(), ScriptedRecognizer()), wire=wire, metrics=Metrics()
+            )
+    assert caught.group_contains(BadToken, match="lets in a viewer")
