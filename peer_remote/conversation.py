@@ -141,8 +141,8 @@ class Conversation:
     def heard(self, turn_id: int, samples: int) -> None:
         """A listener reports how much of one of the last turns it really played; never more than was sent counts."""
         for turn in self._recent:
-            if turn.id == turn_id:
-                self._history.heard(turn.id, turn.said(min(samples, turn.played_samples)))
+            if turn.id == turn_id and samples < turn.played_samples:
+                self._history.heard(turn.id, turn.said(min(samples, turn.played_samples)), whole=False)
 
     def played(self, beat: Beat) -> None:
         """A beat has just been handed to the tracks."""
@@ -197,7 +197,7 @@ class Conversation:
         turn = running.turn
         self._running = None
         text = turn.said(turn.played_samples)
-        self._history.heard(turn.id, text)
+        self._history.heard(turn.id, text, whole=reason == "finished")
         self._metrics.turn_ended(reason)
         self._send(
             protocol.TurnEnded(turn_id=turn.id, reason=reason, text=text, moments_ms=dict(turn.trace.moments_ms))

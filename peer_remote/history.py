@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from models.interfaces import Message
 
+FEWEST_WORDS = 4
 MOST_UNANSWERED_CHARACTERS = 3_000
 """A third of the smallest context in use; a single line has at most 2,000."""
 
@@ -34,8 +35,15 @@ class History:
             # Half at once: each cut makes the language model read everything after the persona anew.
             del self._exchanges[: -self._longest // 2]
 
-    def heard(self, turn_id: int, answer: str) -> None:
-        """The listeners heard `answer` of `turn_id`, so far or in all; unknown turns are ignored."""
+    def heard(self, turn_id: int, answer: str, *, whole: bool = True) -> None:
+        """The listeners heard `answer` of `turn_id`; unknown turns are ignored.
+
+        An answer that was broken off ends in "…", and one of fewer than FEWEST_WORDS leaves no trace: a small model
+        takes fragments for whole answers and soon gives nothing else.
+        """
+        if not whole:
+            enough = len(answer.split()) >= FEWEST_WORDS
+            answer = answer.rstrip(" .,;:!?—-") + "…" if enough else ""
         for exchange in self._exchanges:
             if exchange.turn_id == turn_id:
                 exchange.answer = answer

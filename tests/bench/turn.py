@@ -38,6 +38,8 @@ SPOKEN = (
 VOICES = ("am_michael", "bf_emma", "af_bella")
 ANSWER_TIMEOUT_S = 30.0
 SECOND_CLAUSE_TIMEOUT_S = 6.0
+LISTEN_S = 2.0
+"""How long it may talk on before it is stopped, as people do."""
 PAUSE_S = 1.0
 
 
@@ -70,7 +72,7 @@ async def measure() -> dict[str, float]:
 
 
 async def _ask(viewer: Viewer, ask: Callable[[], Awaitable[float]], stages: dict[str, list[float]]) -> None:
-    """Ask once, wait for the first audible packet and for the second clause, stop it, and note the moments."""
+    """Ask once, wait for the first audible packet and the second clause, listen a little, stop it, note the moments."""
     ended_before = len(viewer.of(protocol.TurnEnded))
     asked_s = await ask()
     heard = await viewer.until_heard(loud=True, after_s=asked_s, timeout_s=ANSWER_TIMEOUT_S)
@@ -80,6 +82,7 @@ async def _ask(viewer: Viewer, ask: Callable[[], Awaitable[float]], stages: dict
         stages["second_clause"].append(time.monotonic() - asked_s)
     except TimeoutError:
         pass  # the answer has one clause only
+    await asyncio.sleep(LISTEN_S)
     viewer.send(protocol.Interrupt())
     ended = await viewer.until(protocol.TurnEnded, count=ended_before + 1)
     for moment, at_ms in ended.moments_ms.items():

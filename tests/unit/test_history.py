@@ -23,6 +23,16 @@ def test_an_answer_nobody_heard_leaves_no_trace() -> None:
     assert history.messages()[1:] == [Message("user", "I was thinking\nabout lunch")]
 
 
+def test_an_answer_that_was_broken_off_says_so_and_a_mere_opening_is_forgotten() -> None:
+    history = History([Message("system", "p")])
+    history.ask(1, "Tell me a story")
+    history.heard(1, "Sure, once there was,", whole=False)
+    assert history.messages()[-1] == Message("assistant", "Sure, once there was…")
+    history.ask(2, "And another")
+    history.heard(2, "Well, I", whole=False)
+    assert history.messages()[-1] == Message("user", "And another")
+
+
 def test_only_what_was_heard_is_kept() -> None:
     history = History([Message("system", "p")])
     history.ask(1, "Tell me a story")
