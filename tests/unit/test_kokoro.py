@@ -70,13 +70,14 @@ async def test_the_mouth_moves_with_the_sound(voice: SpeechSynthesizer) -> None:
         kind: [
             db(speech.samples[phoneme.start_samples : phoneme.end_samples])
             for phoneme in speech.phonemes
-            if (phoneme.symbol in VOWELS) == (kind == "vowel") and (kind == "vowel" or not phoneme.symbol.isalpha())
+            if (phoneme.symbol.strip("ˈˌ") in VOWELS) == (kind == "vowel")
+            and (kind == "vowel" or not phoneme.symbol.isalpha())
         ]
         for kind in ("vowel", "silence")
     }
     assert np.median(levels["vowel"]) > -26
     assert max(levels["silence"]) < -50
-    assert "".join(phoneme.symbol for phoneme in speech.phonemes).replace(" ", "").startswith("jɛs")
+    assert "".join(phoneme.symbol for phoneme in speech.phonemes).replace(" ", "").startswith("jˈɛs")
 
 
 async def test_sentences_come_one_by_one_equally_loud_and_start_soon(voice: SpeechSynthesizer) -> None:
