@@ -129,10 +129,73 @@ class Error(_Wire):
 
 
 class Say(_Wire):
-    """A typed line for the double to answer."""
+    """A line for the double to answer: typed, or spoken and understood on the sender's side.
+
+    `speech_ended_ms` and `transcribed_ms` say how long before sending the speaker fell silent and the text was there.
+    """
 
     type: Literal["say"] = "say"
     text: Text
+    source: Literal["typed", "spoken"] = "typed"
+    speech_ended_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
+    transcribed_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
+
+
+class Speak(_Wire):
+    """Words that the double says exactly as they are; `answers` is the line that they answer. Operators only."""
+
+    type: Literal["speak"] = "speak"
+    text: Text
+    answers: Text | None = None
+
+
+class Draft(_Wire):
+    """Think of an answer to `text` and send it as `drafted` instead of saying it. Operators only."""
+
+    type: Literal["draft"] = "draft"
+    text: Text
+
+
+class Overheard(_Wire):
+    """Somebody in the call said this, but not to the double: it is remembered, not answered. Operators only."""
+
+    type: Literal["overheard"] = "overheard"
+    text: Text
+
+
+class Expect(_Wire):
+    """Somebody is saying `text` and may go on: the double may think ahead. Operators only."""
+
+    type: Literal["expect"] = "expect"
+    text: Text
+
+
+class Hold(_Wire):
+    """Fall silent at once, but keep the answer: `resume` goes on with it, anything else ends it. Operators only."""
+
+    type: Literal["hold"] = "hold"
+
+
+class Resume(_Wire):
+    """The interruption was false: go on with turn `turn_id`, from `samples` if these are still kept. Operators only."""
+
+    type: Literal["resume"] = "resume"
+    turn_id: Annotated[int, Field(ge=0)]
+    samples: Annotated[int, Field(ge=0)]
+
+
+class Exchange(_Wire):
+    """A line and what the double answered."""
+
+    asked: Text
+    answered: Text
+
+
+class Restore(_Wire):
+    """The conversation so far, for a performer that began anew (`hello.turns` is 0). Operators only."""
+
+    type: Literal["restore"] = "restore"
+    exchanges: Annotated[tuple[Exchange, ...], Field(max_length=16)]
 
 
 class Interrupt(_Wire):
@@ -169,12 +232,13 @@ ConversationState = Literal["listening", "thinking", "speaking"]
 
 
 class Hello(_Wire):
-    """First message after the channel opens."""
+    """First message after the channel opens; `turns` counts the answers since the performer's start."""
 
     type: Literal["hello"] = "hello"
     version: int = PROTOCOL_VERSION
     name: str
     state: ConversationState
+    turns: int
 
 
 class State(_Wire):
@@ -193,13 +257,35 @@ class UserText(_Wire):
 
 
 class Caption(_Wire):
-    """A clause, sent when its first sample is sent; `index` counts clauses of the turn."""
+    """A clause, sent when its first sample is sent; `index` counts clauses of the turn.
+
+    It begins at sample `start_samples` of the turn, which is played at `at_s` of the performer's time: the time that
+    the sender reports of both tracks give (seconds since 1970, counted in media samples). After a `resume` the clause
+    under way is sent again with its new place.
+    """
 
     type: Literal["caption"] = "caption"
     turn_id: int
     index: int
     text: str
     duration_ms: int
+    start_samples: int
+    at_s: float
+
+
+class Silence(_Wire):
+    """The double was interrupted or held: from `at_s` of the performer's time on it is silent until it says more."""
+
+    type: Literal["silence"] = "silence"
+    at_s: float
+
+
+class Drafted(_Wire):
+    """The answer that the double would give to `answers`."""
+
+    type: Literal["drafted"] = "drafted"
+    answers: str
+    text: str
 
 
 class TurnEnded(_Wire):
@@ -226,8 +312,8 @@ class Pong(_Wire):
 
 FromPeer = Join | Offer | Answer | Candidate | Bye
 FromService = Welcome | PeerJoined | PeerLeft | Offer | Answer | Candidate | Bye | Error
-ToPerformer = Say | Interrupt | Heard | Microphone | Ping
-FromPerformer = Hello | State | UserText | Caption | TurnEnded | Error | Pong
+ToPerformer = Say | Speak | Draft | Overheard | Expect | Hold | Resume | Restore | Interrupt | Heard | Microphone | Ping
+FromPerformer = Hello | State | UserText | Caption | Silence | Drafted | TurnEnded | Error | Pong
 
 FROM_PEER: TypeAdapter[FromPeer] = TypeAdapter(Annotated[FromPeer, Field(discriminator="type")])
 FROM_SERVICE: TypeAdapter[FromService] = TypeAdapter(Annotated[FromService, Field(discriminator="type")])

@@ -26,7 +26,9 @@ from pydantic_settings import SettingsError as UnreadableSettings
 
 PREFIX = "UNDERSTUDY_"
 
-SECTIONS = frozenset({"signaling", "remote", "local", "persona", "weights", "vad", "turn", "asr", "llm", "tts", "face"})
+SECTIONS = frozenset(
+    "signaling remote persona weights vad turn asr llm tts face local camera microphone ears playout recorder".split()
+)
 """Every section of the product, so that one .env can serve all its programs."""
 
 

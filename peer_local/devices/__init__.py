@@ -1,0 +1,1 @@
+"""Cameras, microphones, cables and files: the edge of the machine."""

@@ -1,0 +1,1 @@
+"""What the double hears, and when it answers."""

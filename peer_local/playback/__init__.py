@@ -1,0 +1,1 @@
+"""From RTP packets to sound and pictures that agree in time."""

@@ -1,0 +1,118 @@
+"""Settings of the laptop's side: its own sections and those of the engines that listen."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from models.settings import AsrSettings, Section, TurnSettings, VadSettings, WeightsSettings
+from peer_local.interfaces import Who
+from signaling.protocol import Room
+from signaling.settings import StrictSettings
+
+Mode = Literal["converse", "repeat", "approve", "addressed"]
+"""Who decides what the double says; see peer_local/listening/modes.py."""
+StandIn = Literal["webcam", "card", "freeze"]
+"""What the camera shows while there is no live picture."""
+Names = Annotated[tuple[str, ...], NoDecode]
+"""In the environment: separated by commas."""
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class LocalSettings(Section):
+    """Whom to connect to, and how to behave in the call."""
+
+    signaling_url: str = "ws://127.0.0.1:8080/ws"
+    room: Room = "main"
+    token: SecretStr | None = None
+    """An operator's token for the room, as `python -m signaling token --role operator` prints it."""
+    mode: Mode = "converse"
+    names: Names = ()
+    """Further names that the double answers to in mode `addressed`, besides its persona's name."""
+    duplex: Literal["full", "half"] = "full"
+    """full: the double can be interrupted while it speaks; half: its ears are closed meanwhile."""
+    on_air: Who = "double"
+    """Who is seen and heard at the start."""
+    kill_to: Literal["self", "nobody"] = "nobody"
+    """Whom the kill switch puts on air."""
+    control_port: int = Field(default=8765, ge=0, le=65_535)
+    """Commands are taken on this port of this machine's loopback; 0 means no."""
+    view: Literal["auto", "screen", "log"] = "auto"
+    """A screen of figures and captions, or plain log lines; auto takes the screen in a terminal."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    _split_names = field_validator("names", mode="before")(_split)
+
+
+class CameraSettings(Section):
+    """The virtual camera. Its size and rate never change while it lives: call applications keep what they saw first."""
+
+    kind: Literal["auto", "virtual", "none"] = "auto"
+    """auto takes a virtual camera if the machine has one and goes on without if not."""
+    device: str | None = None
+    """Linux: /dev/videoN of v4l2loopback; elsewhere the only virtual camera is taken."""
+    width_px: int = Field(default=1280, ge=160, le=1920, multiple_of=2)
+    height_px: int = Field(default=720, ge=120, le=1080, multiple_of=2)
+    fps: int = Field(default=30, ge=10, le=60)
+    fit: Literal["letterbox", "crop"] = "letterbox"
+    stand_in: tuple[StandIn, ...] = ("webcam", "card", "freeze")
+    """What to show without a live picture: the first of these that can be shown."""
+    webcam: str | None = None
+    """The real webcam, by number or device name; it stays open, so that it can take over at once."""
+    card_text: str = Field(default="Back in a moment", max_length=60)
+
+
+class MicrophoneSettings(Section):
+    """The virtual microphone, and the real one that can take over."""
+
+    kind: Literal["auto", "virtual", "none"] = "auto"
+    """auto takes a virtual cable if the machine has one and goes on without if not."""
+    device: str | None = None
+    """Name, or part of it, of the output that the cable's other end turns into a microphone."""
+    latency_ms: int = Field(default=40, ge=10, le=200)
+    """What the device is asked to buffer: more rides out a busy machine, and delays every word."""
+    real: str | None = None
+    """The real microphone for the takeover, by name or part of it; `default` is the system's own."""
+
+
+class EarsSettings(Section):
+    """What the double hears."""
+
+    source: Literal["call", "microphone", "file", "none"] = "call"
+    """call: the other participants, as this machine plays them; microphone: who sits here; file: `file`."""
+    device: str | None = None
+    """Name, or part of it, of the output whose sound is the call's, or of the microphone; default: the system's own."""
+    file: Path | None = None
+    """A WAV file, or any other that holds sound."""
+    echo_cancellation: bool = True
+
+
+class PlayoutSettings(Section):
+    """The jitter buffer between the network and the devices."""
+
+    lowest_ms: int = Field(default=40, ge=20, le=200)
+    highest_ms: int = Field(default=200, ge=40, le=500)
+
+
+class RecorderSettings(Section):
+    file: Path | None = None
+    """Records what goes on air to this MP4 file."""
+
+
+class Settings(StrictSettings):
+    """Settings of the program `python -m peer_local`."""
+
+    local: LocalSettings = LocalSettings()
+    camera: CameraSettings = CameraSettings()
+    microphone: MicrophoneSettings = MicrophoneSettings()
+    ears: EarsSettings = EarsSettings()
+    playout: PlayoutSettings = PlayoutSettings()
+    recorder: RecorderSettings = RecorderSettings()
+    weights: WeightsSettings = WeightsSettings()
+    vad: VadSettings = VadSettings()
+    turn: TurnSettings = TurnSettings()
+    asr: AsrSettings = AsrSettings()
