@@ -18,12 +18,24 @@ class MediaClock:
     """
 
     def __init__(
-        self, *, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+        self,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        epoch_s: float | None = None,
     ) -> None:
         self._now = now
         self._sleep = sleep
         self._origin_s = now()
+        self._epoch_s = time.time() if epoch_s is None else epoch_s
         self.rebases = 0
+
+    def media_s(self, position_samples: int) -> float:
+        """The performer's time of a position: seconds since 1970 at the start, from then on counted in media samples.
+
+        Moving the origin does not change it. Sender reports and captions both speak of this time.
+        """
+        return self._epoch_s + position_samples / SPEECH_RATE_HZ
 
     async def wait_for(self, position_samples: int, *, leads: bool = False) -> None:
         """Return when `position_samples` is due. Only the one who `leads` the performance may move the origin."""

@@ -48,3 +48,12 @@ async def test_a_late_track_does_not_move_the_clock_of_the_others() -> None:
     hands.now_s += 1.0
     await clock.wait_for(1_920)
     assert clock.rebases == 0
+
+
+async def test_media_time_counts_samples_whatever_the_wall_clock_does() -> None:
+    hands = Hands()
+    clock = MediaClock(now=lambda: hands.now_s, sleep=hands.sleep, epoch_s=1_700_000_000.0)
+    before_s = clock.media_s(2 * 1_920)
+    hands.now_s += 1.0
+    await clock.wait_for(2 * 1_920, leads=True)
+    assert before_s == clock.media_s(2 * 1_920) == 1_700_000_000.08
