@@ -21,6 +21,7 @@ def run_command(name: str, arguments: list[str]) -> int:
     """Run one command and return its exit status. Raises SetupError."""
     commands: dict[str, Callable[[list[str]], int]] = {
         "run": run,
+        "local": local,
         "setup": setup,
         "test": test,
         "check": check,
@@ -39,8 +40,26 @@ def setup(_: list[str], extras: tuple[str, ...] = ()) -> int:
 
 
 def run(arguments: list[str]) -> int:
+    return _launch(arguments)
+
+
+def local(arguments: list[str]) -> int:
+    """Be the operator; what is not a run (doctor, takeover …, --help) goes to peer_local alone."""
+    if arguments and (not arguments[0].startswith("-") or {"--help", "--print-config"} & set(arguments)):
+        return _call(_environment(), "-m", "peer_local", *arguments)
+    return _launch(["operator", *arguments], weights="ears" if _performs_elsewhere() else "embedded")
+
+
+def _performs_elsewhere() -> bool:
+    name = "UNDERSTUDY_LOCAL__SIGNALING_URL"
+    env_file = ROOT / ".env"
+    lines = env_file.read_text(errors="replace").splitlines() if env_file.is_file() else []
+    return bool(os.environ.get(name)) or any(line.strip().startswith(f"{name}=") for line in lines)
+
+
+def _launch(arguments: list[str], *, weights: str = "embedded") -> int:
     environment = _environment()
-    if status := _call(environment, "-m", "models", "fetch", "embedded"):
+    if status := _call(environment, "-m", "models", "fetch", weights):
         return status
     command = [str(environment.python), "-m", "deploy.local", *arguments]
     if sys.platform == "win32":

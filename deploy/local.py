@@ -1,8 +1,11 @@
-"""The whole product on one machine: `python -m deploy.local`.
+"""The whole product on one machine: `python -m deploy.local [operator ARGS]`.
 
     launcher ─┬─► signaling     port 8080, or the next free one
-              └─► peer_remote   joins the room as its performer
+              ├─► peer_remote   joins the room as its performer
+              └─► peer_local    with `operator` only: camera, microphone and ears, in this terminal
     browser  ───► http://127.0.0.1:PORT/#room=…&token=…
+
+With `operator` and UNDERSTUDY_LOCAL__SIGNALING_URL set, the double performs elsewhere and only peer_local is started.
 
 The secret and the tokens are made anew at each start and passed in the environment only. Both children end with the
 launcher, however it ends; when one of them ends by itself, the launcher says so and stops the other.
@@ -18,7 +21,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -53,11 +56,46 @@ class _RoomSettings(BaseModel):
     room: Room = "main"
 
 
+class _OperatorSettings(BaseModel):
+    signaling_url: str | None = None
+
+
 class LocalSettings(StrictSettings):
     """What the launcher itself has to know; the children read the rest."""
 
     signaling: SignalingSettings = SignalingSettings()
     remote: _RoomSettings = _RoomSettings()
+    local: _OperatorSettings = _OperatorSettings()
+
+
+@dataclass(frozen=True)
+class Product:
+    """Signaling and the performer, running."""
+
+    base_url: str
+    room: str
+    secret: str = field(repr=False)
+
+    def token(self, role: Role) -> str:
+        """What lets a peer of this role into the room."""
+        return auth.issue(self.secret, room=self.room, role=role, lifetime_s=TOKEN_LIFETIME_S, now_s=time.time())
+
+    @property
+    def socket_url(self) -> str:
+        return f"ws{self.base_url.removeprefix('http')}/ws"
+
+    def operator_environment(self) -> dict[str, str]:
+        """What peer_local needs to know to join."""
+        return {
+            "UNDERSTUDY_LOCAL__SIGNALING_URL": self.socket_url,
+            "UNDERSTUDY_LOCAL__ROOM": self.room,
+            "UNDERSTUDY_LOCAL__TOKEN": self.token("operator"),
+        }
+
+    @property
+    def viewer_address(self) -> str:
+        """To be opened in a browser."""
+        return f"{self.base_url}/#room={self.room}&token={self.token('viewer')}"
 
 
 @dataclass
@@ -182,21 +220,17 @@ def wait_until(
         sleep(POLL_S)
 
 
-def launch(settings: LocalSettings, children: Children, say: Callable[[str], None]) -> str:
-    """Start both programs and return the address to open, once the performer is on stage."""
+def launch(settings: LocalSettings, children: Children, say: Callable[[str], None]) -> Product:
+    """Start signaling and the performer; returns once the performer is on stage. Raises LaunchError."""
     signaling = settings.signaling
-    room = settings.remote.room
     secret = signaling.secret.get_secret_value() if signaling.secret else secrets.token_urlsafe(32)
     port = choose_port(signaling.host, signaling.port, fixed="port" in signaling.model_fields_set, say=say)
-    base_url = f"http://{_reachable_host(signaling.host)}:{port}"
-
-    def token(role: Role) -> str:
-        return auth.issue(secret, room=room, role=role, lifetime_s=TOKEN_LIFETIME_S, now_s=time.time())
+    product = Product(f"http://{_reachable_host(signaling.host)}:{port}", settings.remote.room, secret)
 
     environment = {**os.environ, "UNDERSTUDY_SIGNALING__PORT": str(port), "UNDERSTUDY_SIGNALING__SECRET": secret}
     children.start("signaling", env=environment)
     wait_until(
-        lambda: read_health(base_url) is not None,
+        lambda: read_health(product.base_url) is not None,
         children,
         what="The signaling service",
         limit_s=SIGNALING_START_S,
@@ -205,19 +239,29 @@ def launch(settings: LocalSettings, children: Children, say: Callable[[str], Non
     say("Loading the models, some seconds …")
     performer = {
         **os.environ,
-        "UNDERSTUDY_REMOTE__SIGNALING_URL": f"ws{base_url.removeprefix('http')}/ws",
-        "UNDERSTUDY_REMOTE__ROOM": room,
-        "UNDERSTUDY_REMOTE__TOKEN": token("performer"),
+        "UNDERSTUDY_REMOTE__SIGNALING_URL": product.socket_url,
+        "UNDERSTUDY_REMOTE__ROOM": product.room,
+        "UNDERSTUDY_REMOTE__TOKEN": product.token("performer"),
     }
     children.start("peer_remote", env=performer)
     wait_until(
-        lambda: performer_is_there(read_health(base_url), room),
+        lambda: performer_is_there(read_health(product.base_url), product.room),
         children,
         what="The double",
         limit_s=PERFORMER_START_S,
         say=say,
     )
-    return f"{base_url}/#room={room}&token={token('viewer')}"
+    return product
+
+
+def operate(environment: Mapping[str, str], arguments: Sequence[str]) -> int:
+    """Run peer_local in this terminal until it ends, and return its exit status."""
+    process = subprocess.Popen([sys.executable, "-m", "peer_local", *arguments], env={**os.environ, **environment})
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # Ctrl-C reached peer_local too, which takes its leave
+            continue
 
 
 def _reachable_host(host: str) -> str:
@@ -228,18 +272,29 @@ def _reachable_host(host: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until told to stop; the exit status is 0 then, 1 when something ended by itself, 2 for wrong settings."""
-    argparse.ArgumentParser(
-        prog="python -m deploy.local",
-        description="Start signaling and the remote peer on this machine and print the address to open in a browser. "
-        "Settings are environment variables UNDERSTUDY_<SECTION>__<KEY>, or lines of a file named .env.",
-    ).parse_args(arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    operator = arguments[:1] == ["operator"]
+    if not operator:
+        argparse.ArgumentParser(
+            prog="python -m deploy.local",
+            description="Start signaling and the remote peer on this machine and print the address to open in a "
+            "browser; with `operator`, be the operator in this terminal too. Settings are environment variables "
+            "UNDERSTUDY_<SECTION>__<KEY>, or lines of a file named .env.",
+        ).parse_args(arguments)
     children = Children()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        address = launch(LocalSettings.load(), children, _say)
+        settings = LocalSettings.load()
+        if operator and settings.local.signaling_url:
+            return operate({}, arguments[1:])
+        product = launch(settings, children, _say)
+        if operator:
+            _say(f"\nThe double is ready. To watch it in a browser on this machine:\n\n  {product.viewer_address}\n")
+            return operate(product.operator_environment(), arguments[1:])
         _say(
-            f"\nThe double is ready. Open this in a browser on this machine (Ctrl-C stops everything):\n\n  {address}\n"
+            "\nThe double is ready. Open this in a browser on this machine (Ctrl-C stops everything):\n\n"
+            f"  {product.viewer_address}\n"
         )
         while True:
             children.require_alive()

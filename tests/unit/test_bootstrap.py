@@ -188,7 +188,7 @@ def test_a_missing_compiler_and_a_missing_browser_are_installed_or_named(monkeyp
 
 
 def test_an_unknown_command_names_the_known_ones() -> None:
-    with pytest.raises(SetupError, match="fly is not a command; commands are run, setup, test"):
+    with pytest.raises(SetupError, match="fly is not a command; commands are run, local, setup, test"):
         run_command("fly", [])
 
 

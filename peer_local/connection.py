@@ -1,0 +1,186 @@
+"""One WebRTC connection to the performer: its tracks, its data channel, and the watch that notices its end."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc.exceptions import InvalidStateError
+from aiortc.mediastreams import MediaStreamTrack
+from aiortc.sdp import candidate_from_sdp
+
+from peer_local.errors import LinkLost
+from peer_local.playback.reception import Reception
+from signaling import protocol
+from signaling.errors import BadMessage
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+PING_S = 0.5
+LOST_S = 3.0
+"""Without a pong for so long the connection counts as lost; aiortc alone takes 30 s."""
+CONNECT_TIMEOUT_S = 15.0
+CLOSE_TIMEOUT_S = 5.0
+MAX_BUFFERED_BYTES = 256 * 1024
+
+
+class Connection:
+    """Use in this order: `offer`, `answered`, `up`, `ended`, `close`."""
+
+    def __init__(
+        self,
+        ice_servers: tuple[protocol.IceServer, ...],
+        reception: Reception,
+        *,
+        received: Callable[[protocol.FromPerformer], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._reception = reception
+        self._received = received
+        self._now = now
+        self._channel = self._peer.createDataChannel(protocol.CHANNEL_LABEL)
+        self._channel.on("open", self._on_open)
+        self._channel.on("close", self._on_close)
+        self._channel.on("message", self._on_message)
+        self._peer.on("track", self._on_track)
+        self._peer.on("connectionstatechange", self._on_state)
+        self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._open = asyncio.Event()
+        self._over = asyncio.Event()
+        self._reason = "The connection was closed."
+        self._pings: dict[int, float] = {}
+        self._ponged_s: float | None = None
+        self.rtt_s: float | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether a pong came within the last pings."""
+        return self._ponged_s is not None and self._now() - self._ponged_s < 3 * PING_S
+
+    async def offer(self) -> str:
+        """Our session description."""
+        self._peer.addTransceiver("audio", "recvonly")
+        self._peer.addTransceiver("video", "recvonly")
+        await self._peer.setLocalDescription(await self._peer.createOffer())
+        return str(self._peer.localDescription.sdp)
+
+    def answered(self, sdp: str) -> None:
+        """Take the performer's session description; only the first counts."""
+        if not self._answer.done():
+            self._answer.set_result(sdp)
+
+    async def add_candidate(self, message: protocol.Candidate) -> None:
+        """Take one trickled candidate; one that cannot be read is ignored, as browsers do."""
+        if not message.candidate:
+            return
+        try:
+            candidate = candidate_from_sdp(message.candidate.removeprefix("candidate:"))
+            candidate.sdpMid = message.sdp_mid
+            candidate.sdpMLineIndex = message.sdp_m_line_index
+            await self._peer.addIceCandidate(candidate)
+        except Exception as error:
+            logger.info("candidate_ignored", extra={"error": type(error).__name__})
+
+    async def up(self) -> None:
+        """Return when media and data flow. Raises LinkLost."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                sdp = await self._unless_over(self._answer)
+                await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+                await self._unless_over(asyncio.ensure_future(self._open.wait()))
+        except TimeoutError:
+            raise LinkLost(f"The double did not answer within {CONNECT_TIMEOUT_S:.0f} s.") from None
+        except (ValueError, InvalidStateError) as error:
+            raise LinkLost(f"The double's answer is not usable ({type(error).__name__}).") from error
+
+    async def ended(self) -> None:
+        """Ping until the connection is over, then raise LinkLost."""
+        self._ponged_s = self._now()
+        number = 0
+        while not self._over.is_set() and self._now() - self._ponged_s <= LOST_S:
+            number += 1
+            self._pings[number] = self._now()
+            self.send(protocol.Ping(id=number))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PING_S):
+                    await self._over.wait()
+        self.end(f"The double did not answer for {LOST_S:.0f} s.")
+        raise LinkLost(self._reason)
+
+    def end(self, reason: str) -> None:
+        """Let `up` and `ended` raise LinkLost with this sentence."""
+        if not self._over.is_set():
+            self._reason = reason
+            self._over.set()
+
+    def send(self, message: protocol.ToPerformer) -> bool:
+        """Send on the data channel; false when that is not possible now."""
+        if self._channel.readyState != "open" or self._channel.bufferedAmount > MAX_BUFFERED_BYTES:
+            return False
+        try:
+            self._channel.send(protocol.dump(message))
+        except (ValueError, InvalidStateError):
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close everything, within a bound."""
+        self._answer.cancel()
+        await self._reception.close()
+        closing = asyncio.create_task(self._peer.close(), name="close connection")
+        _, pending = await asyncio.wait((closing,), timeout=CLOSE_TIMEOUT_S)
+        if pending:
+            logger.warning("close_timed_out")
+
+    async def _unless_over(self, future: "asyncio.Future[T]") -> T:
+        """The future's result, or LinkLost as soon as the connection is over."""
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait((future, over), return_when=asyncio.FIRST_COMPLETED)
+            if not future.done():
+                raise LinkLost(self._reason)
+            return future.result()
+        finally:
+            over.cancel()
+            if not future.done():
+                future.cancel()
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        for transceiver in self._peer.getTransceivers():
+            if transceiver.receiver.track is track:
+                self._reception.attach(transceiver.receiver)
+
+    def _on_open(self) -> None:
+        self._open.set()
+
+    def _on_close(self) -> None:
+        self.end("The double closed the data channel.")
+
+    def _on_message(self, data: str | bytes) -> None:
+        try:
+            message: protocol.FromPerformer = protocol.parse(protocol.FROM_PERFORMER, data)
+        except BadMessage:
+            logger.warning("message_not_understood")
+            return
+        if isinstance(message, protocol.Pong):
+            sent_s = self._pings.pop(message.id, None)
+            if sent_s is not None:
+                self._ponged_s = self._now()
+                self.rtt_s = self._ponged_s - sent_s
+                self._pings.clear()
+            return
+        try:
+            self._received(message)
+        except Exception:
+            logger.exception("message_failed", extra={"type": message.type})
+
+    def _on_state(self) -> None:
+        if self._peer.connectionState in ("failed", "closed"):
+            self.end("The connection failed.")

@@ -1,0 +1,153 @@
+"""The way to the performer: join the room, offer, keep the connection alive, build it anew when it is lost.
+
+joining ──► waiting ──► connecting ──► connected
+              ▲             ▲ 0, 0.5, 1, 2 s │ no pong for 3 s, connection failed, Bye
+              └─ nobody there ┴──────────────┘
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from peer_local.connection import Connection
+from peer_local.errors import LinkLost
+from peer_local.playback.reception import Reception
+from signaling import protocol
+from signaling.client import SignalingClient
+from signaling.errors import ConnectionLost
+
+logger = logging.getLogger(__name__)
+
+LinkState = Literal["joining", "waiting", "connecting", "connected"]
+RETRY_S = (0.0, 0.5, 1.0, 2.0)
+"""Waits before the connection is tried again; the last one from then on."""
+
+
+class Link:
+    """One operator's place in the room. `send` and the properties may be used at any time.
+
+    `open_reception` makes what receives the media of one connection; `received` gets every message of the performer,
+    `changed` every change of `state`. Losing the signaling service alone does not end a connection that works.
+    """
+
+    def __init__(
+        self,
+        wire: SignalingClient,
+        *,
+        tasks: asyncio.TaskGroup,
+        open_reception: Callable[[], Reception],
+        received: Callable[[protocol.FromPerformer], None],
+        changed: Callable[[LinkState], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wire = wire
+        self._tasks = tasks
+        self._open_reception = open_reception
+        self._received = received
+        self._changed = changed
+        self._now = now
+        self._ice_servers: tuple[protocol.IceServer, ...] = ()
+        self._performer: str | None = None
+        self._arrived = asyncio.Event()
+        self._connection: Connection | None = None
+        self.state: LinkState = "joining"
+        self.losses = 0
+        """Connections that were up and got lost."""
+
+    @property
+    def rtt_s(self) -> float | None:
+        """Of the last ping on the data channel."""
+        return self._connection.rtt_s if self._connection else None
+
+    @property
+    def connected(self) -> bool:
+        return self.state == "connected"
+
+    def send(self, message: protocol.ToPerformer) -> bool:
+        """Send on the data channel; false when there is none at the moment."""
+        return self._connection is not None and self._connection.send(message)
+
+    async def run(self) -> None:
+        """Stay connected until cancelled, or until another operator takes the place. Raises SignalingError."""
+        serving = self._tasks.create_task(self._serve(), name="link")
+        try:
+            async with self._wire:
+                async for message in self._wire:
+                    await self._handle(message)
+        finally:
+            serving.cancel()
+            await asyncio.wait((serving,))
+
+    async def _handle(self, message: protocol.FromService) -> None:
+        match message:
+            case protocol.Welcome(peers=peers, ice_servers=servers):
+                self._ice_servers = servers
+                self._meet(next((peer.peer_id for peer in peers if peer.role == "performer"), None))
+            case protocol.PeerJoined(peer=peer):
+                if peer.role == "performer":
+                    self._meet(peer.peer_id)
+            case protocol.PeerLeft(peer_id=peer_id):
+                if peer_id == self._performer:
+                    self._meet(None)
+            case protocol.Answer(sender=sender, sdp=sdp):
+                if sender == self._performer and self._connection is not None:
+                    self._connection.answered(sdp)
+            case protocol.Candidate(sender=sender):
+                if sender == self._performer and self._connection is not None:
+                    await self._connection.add_candidate(message)
+            case protocol.Bye(sender=sender):
+                if sender == self._performer and self._connection is not None:
+                    self._connection.end("The double closed the connection.")
+            case protocol.Error(code=code):
+                logger.warning("signaling_refused", extra={"code": code})
+
+    def _meet(self, performer: str | None) -> None:
+        """Who performs now; a connection that still answers goes on, because only the service was lost."""
+        if performer is not None and performer != self._performer:
+            if self._connection is not None and not self._connection.answers:
+                self._connection.end("The double came back anew.")
+            self._arrived.set()
+        self._performer = performer
+
+    async def _serve(self) -> None:
+        """Keep a connection to the performer of the moment until cancelled."""
+        failures = 0
+        while True:
+            if self._performer is None:
+                self._enter("waiting")
+            else:
+                self._enter("connecting")
+                try:
+                    await self._connect(self._performer)
+                except (LinkLost, ConnectionLost) as error:
+                    logger.warning("link_lost", extra={"reason": str(error)})
+                failures = 0 if self.state == "connected" else failures + 1
+            self._arrived.clear()
+            delay_s = RETRY_S[min(failures, len(RETRY_S) - 1)] if self._performer is not None else None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._arrived.wait()
+
+    async def _connect(self, performer: str) -> None:
+        """One connection from offer to end. Raises LinkLost and ConnectionLost when it ends."""
+        connection = Connection(self._ice_servers, self._open_reception(), received=self._received, now=self._now)
+        self._connection = connection
+        try:
+            offer = await connection.offer()
+            await self._wire.send(protocol.Offer(to=performer, sdp=offer))
+            await connection.up()
+            self._enter("connected")
+            await connection.ended()
+        finally:
+            self.losses += self.state == "connected"
+            self._connection = None
+            await connection.close()
+
+    def _enter(self, state: LinkState) -> None:
+        if state != self.state:
+            self.state = state
+            logger.info("link", extra={"state": state})
+            self._changed(state)
