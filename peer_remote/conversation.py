@@ -58,6 +58,7 @@ class Conversation:
         tasks: asyncio.TaskGroup,
         send: Callable[[protocol.FromPerformer], None],
         metrics: Metrics,
+        media_s: Callable[[int], float],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cast = cast
@@ -67,6 +68,7 @@ class Conversation:
         self._tasks = tasks
         self._send = send
         self._metrics = metrics
+        self._media_s = media_s
         self._now = now
         self._running: _Running | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -144,8 +146,8 @@ class Conversation:
             if turn.id == turn_id and samples < turn.played_samples:
                 self._history.heard(turn.id, turn.said(min(samples, turn.played_samples)), whole=False)
 
-    def played(self, beat: Beat) -> None:
-        """A beat has just been handed to the tracks."""
+    def played(self, position: int, beat: Beat) -> None:
+        """The beat of `position` on the media clock has just been handed to the tracks."""
         running = self._running
         if running is None or beat.turn_id != running.turn.id:
             return
@@ -159,9 +161,16 @@ class Conversation:
             clause = turn.clauses[running.announced]
             if clause.start_samples >= turn.played_samples:
                 break
-            duration_ms = clause.samples * 1_000 // SPEECH_RATE_HZ
+            starts_at = (position - beat.index) * BEAT_SAMPLES + clause.start_samples
             self._send(
-                protocol.Caption(turn_id=turn.id, index=running.announced, text=clause.text, duration_ms=duration_ms)
+                protocol.Caption(
+                    turn_id=turn.id,
+                    index=running.announced,
+                    text=clause.text,
+                    duration_ms=clause.samples * 1_000 // SPEECH_RATE_HZ,
+                    start_samples=clause.start_samples,
+                    at_s=self._media_s(starts_at),
+                )
             )
             running.announced += 1
 

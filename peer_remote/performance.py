@@ -42,7 +42,7 @@ class Performance:
     `late_pictures` counts it. Sound never waits for a picture. Only the first of `failed_pictures` is logged.
     """
 
-    def __init__(self, stage: Stage, face: Face, clock: MediaClock, *, played: Callable[[Beat], None]) -> None:
+    def __init__(self, stage: Stage, face: Face, clock: MediaClock, *, played: Callable[[int, Beat], None]) -> None:
         self._stage = stage
         self._face = face
         self._clock = clock
@@ -76,7 +76,7 @@ class Performance:
                 shown = beat.picture
                 for queue in self._subscribers:
                     queue.put(position, beat)
-                self._played(beat)
+                self._played(position, beat)
                 if drawing is None and self._subscribers and not self._stage.waiting:
                     drawing = asyncio.create_task(self._face.idle(self._stage.position), name="idle picture")
         finally:

@@ -93,6 +93,7 @@ class Performer:
             tasks=tasks,
             send=self._broadcast,
             metrics=metrics,
+            media_s=self._clock.media_s,
         )
         self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
         metrics.watch(
@@ -223,7 +224,10 @@ class Performer:
         self._metrics.viewers.set(len(self._sessions))
 
     def _greet(self, session: Session) -> None:
-        session.send(protocol.Hello(name=self._settings.persona.name, state=self.conversation.state))
+        conversation = self.conversation
+        session.send(
+            protocol.Hello(name=self._settings.persona.name, state=conversation.state, turns=conversation.turns)
+        )
 
     def _broadcast(self, message: BaseModel) -> None:
         for session in self._sessions.values():

@@ -89,10 +89,19 @@ export const FROM_SERVICE = Object.freeze({
 
 /** What the performer sends on the data channel. */
 export const FROM_PERFORMER = Object.freeze({
-  hello: { version: isInteger, name: isString, state: isState },
+  hello: { version: isInteger, name: isString, state: isState, turns: isInteger },
   state: { state: isState, turn_id: isInteger },
   user_text: { text: isString, final: isBoolean, source: oneOf("typed", "spoken") },
-  caption: { turn_id: isInteger, index: isInteger, text: isString, duration_ms: isInteger },
+  caption: {
+    turn_id: isInteger,
+    index: isInteger,
+    text: isString,
+    duration_ms: isInteger,
+    start_samples: isInteger,
+    at_s: isNumber,
+  },
+  silence: { at_s: isNumber },
+  drafted: { answers: isString, text: isString },
   turn_ended: {
     turn_id: isInteger,
     reason: oneOf("finished", "interrupted", "failed"),

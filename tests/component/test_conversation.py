@@ -93,6 +93,7 @@ class World:
         self.now = loop.time
         self.stage = Stage(lead_ms=320)
         self.history = History([Message("system", "persona")])
+        clock = MediaClock(now=self.now, epoch_s=0.0)
         self.conversation = Conversation(
             Cast(self.model, SlowVoice(), StillFace()),
             self.stage,
@@ -101,15 +102,16 @@ class World:
             tasks=self.tasks,
             send=lambda message: self.sent.append((self.now(), message)),
             metrics=Metrics(),
+            media_s=clock.media_s,
             now=self.now,
         )
-        performance = Performance(self.stage, StillFace(), MediaClock(now=self.now), played=self._played)
+        performance = Performance(self.stage, StillFace(), clock, played=self._played)
         performance.subscribe(BeatQueue())
         self.performing = self.tasks.create_task(performance.run(), name="performance")
 
-    def _played(self, beat: Beat) -> None:
+    def _played(self, position: int, beat: Beat) -> None:
         self.played.append((self.now(), beat))
-        self.conversation.played(beat)
+        self.conversation.played(position, beat)
 
     def of(self, kind: type) -> list[Any]:
         return [message for _, message in self.sent if isinstance(message, kind)]
