@@ -19,9 +19,10 @@ from av import AudioFrame, AudioResampler
 from pydantic import BaseModel
 
 from models.hearing.listener import Listener
-from models.interfaces import HEARING_RATE_HZ, Samples
+from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
 from peer_remote.encoders import VideoCodec, prefer
-from peer_remote.tracks import FaceTrack, Seat, SpeechTrack
+from peer_remote.sender_reports import report_media_time
+from peer_remote.tracks import VIDEO_CLOCK_HZ, FaceTrack, Seat, SpeechTrack
 from signaling import protocol
 from signaling.errors import BadMessage
 
@@ -67,8 +68,9 @@ class Session:
         self.dropped_messages = 0
         servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
-        self._connection.addTrack(SpeechTrack(seat))
-        self._connection.addTrack(FaceTrack(seat))
+        speech, face = SpeechTrack(seat), FaceTrack(seat)
+        report_media_time(self._connection.addTrack(speech), speech, clock_hz=SPEECH_RATE_HZ)
+        report_media_time(self._connection.addTrack(face), face, clock_hz=VIDEO_CLOCK_HZ)
         if video_codec is not None:
             for transceiver in self._connection.getTransceivers():
                 if transceiver.kind == "video":

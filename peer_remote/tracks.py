@@ -62,6 +62,8 @@ class SpeechTrack(MediaStreamTrack):
         super().__init__()
         self._seat = seat
         self._second_half: tuple[int, int, Samples] | None = None
+        self.media_s: float | None = None
+        """The performer's time of the frame that was handed out last."""
 
     async def recv(self) -> AudioFrame:
         if self.readyState != "live":
@@ -72,10 +74,12 @@ class SpeechTrack(MediaStreamTrack):
             pts = self._seat.media_beats(position) * BEAT_SAMPLES
             due_samples = position * BEAT_SAMPLES + FRAME_SAMPLES
             self._second_half = (due_samples, pts + FRAME_SAMPLES, beat.samples[FRAME_SAMPLES:])
+            self.media_s = self._seat.clock.media_s(position * BEAT_SAMPLES)
             return _audio_frame(beat.samples[:FRAME_SAMPLES], pts)
         due_samples, pts, samples = self._second_half
         self._second_half = None
         await self._seat.clock.wait_for(due_samples)
+        self.media_s = self._seat.clock.media_s(due_samples)
         return _audio_frame(samples, pts)
 
 
@@ -87,12 +91,15 @@ class FaceTrack(MediaStreamTrack):
     def __init__(self, seat: Seat) -> None:
         super().__init__()
         self._seat = seat
+        self.media_s: float | None = None
+        """The performer's time of the frame that was handed out last."""
 
     async def recv(self) -> VideoFrame:
         if self.readyState != "live":
             raise MediaStreamError
         self._seat.take()
         position, beat = await self._seat.video_beats.get()
+        self.media_s = self._seat.clock.media_s(position * BEAT_SAMPLES)
         frame = VideoFrame.from_ndarray(beat.picture.i420, format="yuv420p")
         frame.pts = self._seat.media_beats(position) * (VIDEO_CLOCK_HZ // BEATS_PER_SECOND)
         frame.time_base = VIDEO_TIME_BASE
