@@ -114,7 +114,7 @@ class FractionalReader:
             raise ValueError(f"ratio {ratio} is not between {LOWEST_RATIO} and {HIGHEST_RATIO}")
         if ratio == 1.0 and self._fraction == 0.0:
             start = self._whole - self._first
-            out = self._memory[start : min(start + count, self._filled)].copy()
+            out: Samples = self._memory[start : min(start + count, self._filled)].copy()
             self._whole += len(out)
             return out
         reachable = self.end - _REACH - 2 - self._whole - self._fraction
@@ -122,7 +122,7 @@ class FractionalReader:
         steps = np.rint((self._fraction + np.arange(count) * ratio) * _PHASES).astype(np.intp)
         windows = sliding_window_view(self._memory, 2 * _REACH)
         starts = self._whole - self._first - _REACH + 1 + steps // _PHASES
-        out: Samples = np.einsum("ij,ij->i", windows[starts], _KERNEL[steps % _PHASES])
+        out = np.einsum("ij,ij->i", windows[starts], _KERNEL[steps % _PHASES])
         self._go(count * ratio)
         return out
 
