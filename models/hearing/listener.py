@@ -24,6 +24,7 @@ from models.hearing.endpoint import (
     EndpointRules,
     Paused,
     Resumed,
+    Split,
     Started,
 )
 from models.interfaces import (
@@ -40,6 +41,9 @@ logger = logging.getLogger(__name__)
 LEAD_IN_WINDOWS = 10
 """320 ms kept from before the speech was noticed, so that the first consonant is not cut."""
 
+JUDGED_SAMPLES = 8 * HEARING_RATE_HZ
+"""What the end-of-turn detector is given at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
@@ -49,6 +53,16 @@ class SpeechStarted:
 @dataclass(frozen=True, slots=True)
 class SpeechConfirmed:
     """The speech is long enough to interrupt the double."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The speaker is silent for the moment; the text so far follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """The speaker went on with the same utterance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +86,7 @@ class SpeechDropped:
     """What began was no speech after all."""
 
 
-HearingEvent = SpeechStarted | SpeechConfirmed | PartialText | Utterance | SpeechDropped
+HearingEvent = SpeechStarted | SpeechConfirmed | SpeechPaused | SpeechResumed | PartialText | Utterance | SpeechDropped
 
 
 class Listener:
@@ -106,17 +120,26 @@ class Listener:
         self._rest: Samples = np.zeros(0, np.float32)
         self._lead_in: deque[Samples] = deque(maxlen=LEAD_IN_WINDOWS)
         self._windows: list[Samples] = []
+        self._piece_before: Samples = np.zeros(0, np.float32)
+        self._fed_until_s: float | None = None
         self._speech_ended_s = 0.0
         self._transcription: asyncio.Task[str] | None = None
         self._newest: asyncio.Task[str] | None = None
         self._confirmed = False
-        self._carried: list[str] = []
+        self._split: list[asyncio.Task[str]] = []
+        """The pieces of the utterance under way that were split off."""
+        self._said: list[asyncio.Task[str]] = []
+        """The pieces of utterances that are over and not emitted yet."""
 
-    def feed(self, samples: Samples) -> None:
-        """Take the next piece of sound at HEARING_RATE_HZ, of any length."""
+    def feed(self, samples: Samples, until_s: float | None = None) -> None:
+        """Take the next piece of sound at HEARING_RATE_HZ, of any length.
+
+        The last sample sounded at `until_s` of the listener's clock; without it, now.
+        """
         self._rest = np.concatenate((self._rest, samples))
         while len(self._rest) >= VAD_WINDOW_SAMPLES:
             window, self._rest = self._rest[:VAD_WINDOW_SAMPLES], self._rest[VAD_WINDOW_SAMPLES:]
+            self._fed_until_s = None if until_s is None else until_s - len(self._rest) / HEARING_RATE_HZ
             keeper = self._windows if self._endpointer.speaking else self._lead_in
             keeper.append(window)
             for event in self._endpointer.push(self._vad.probability(window)):
@@ -128,6 +151,18 @@ class Listener:
             rest_ms = self._endpointer.rules.patience_ms + WINDOW_MS
             self.feed(np.zeros(rest_ms * HEARING_RATE_HZ // 1_000, np.float32))
 
+    def drop(self) -> None:
+        """Forget what is being said; what was complete before is still transcribed."""
+        speaking = self._endpointer.speaking
+        self._endpointer.reset()
+        self._vad.reset()
+        self._rest = np.zeros(0, np.float32)
+        self._lead_in.clear()
+        if self._newest is not None:
+            self._newest.cancel()
+        if speaking:
+            self._handle(Dropped())
+
     def _handle(self, event: EndpointEvent) -> None:
         match event:
             case Started():
@@ -138,27 +173,48 @@ class Listener:
                 self._confirmed = True
                 self._emit(SpeechConfirmed())
             case Paused(pause):
-                self._speech_ended_s = self._now() - self._endpointer.silence_ms / 1_000
-                samples = np.concatenate(self._windows)
-                self._tasks.create_task(self._judge(pause, samples), name="end of turn")
-                if self._newest is not None:
-                    self._newest.cancel()  # still waiting for an earlier pause to be transcribed
-                self._newest = self._transcription = self._transcribing(samples)
+                self._pause(pause)
             case Resumed():
                 self._transcription = None
-            case Dropped():
-                self._windows = []
-                self._emit(SpeechDropped())
-            case Ended():
-                transcription = self._transcription
-                if transcription is None:
-                    self._speech_ended_s = self._now()
-                    transcription = self._transcribing(np.concatenate(self._windows))
-                self._tasks.create_task(self._finish(transcription, self._speech_ended_s), name="utterance")
-                self._windows = []
+                self._emit(SpeechResumed())
+            case Split(kept_windows):
+                piece, self._windows = self._windows[:-kept_windows], self._windows[-kept_windows:]
+                self._split.append(self._transcription or self._transcribing(np.concatenate(piece)))
+                self._piece_before = np.concatenate(piece)[-JUDGED_SAMPLES:]
                 self._transcription = self._newest = None
-                self._confirmed = False
+            case Dropped():
+                for transcription in self._split:
+                    transcription.cancel()
+                self._forget()
+                self._emit(SpeechDropped())
+                self._tasks.create_task(self._finish(), name="utterance before")
+            case Ended():
+                transcription = self._transcription or self._transcribing(np.concatenate(self._windows))
+                self._said += [*self._split, transcription]
+                self._tasks.create_task(self._finish(), name="utterance")
+                self._forget()
                 self._vad.reset()
+
+    def _pause(self, pause: int) -> None:
+        """Decide and transcribe at once; the speaker may be done."""
+        sounded_s = self._now() if self._fed_until_s is None else self._fed_until_s
+        self._speech_ended_s = sounded_s - self._endpointer.silence_ms / 1_000
+        self._emit(SpeechPaused())
+        samples = np.concatenate(self._windows)
+        judged = np.concatenate((self._piece_before, samples))[-JUDGED_SAMPLES:]
+        self._tasks.create_task(self._judge(pause, judged), name="end of turn")
+        if self._newest is not None:
+            self._newest.cancel()  # still waiting for an earlier pause to be transcribed
+        if not self._endpointer.piece_speech_ms:
+            samples = samples[:0]  # silence since the split
+        self._newest = self._transcription = self._transcribing(samples)
+
+    def _forget(self) -> None:
+        self._windows = []
+        self._piece_before = np.zeros(0, np.float32)
+        self._split = []
+        self._transcription = self._newest = None
+        self._confirmed = False
 
     def _transcribing(self, samples: Samples) -> asyncio.Task[str]:
         return self._tasks.create_task(self._transcribe(samples), name="transcription")
@@ -175,6 +231,8 @@ class Listener:
         self._endpointer.judge(pause, probability)
 
     async def _transcribe(self, samples: Samples) -> str:
+        if not len(samples):
+            return ""
         started_s = self._now()
         try:
             transcript = await self._asr.transcribe(samples, language=self._language)
@@ -192,14 +250,26 @@ class Listener:
             },
         )
         if transcript.text:
-            self._emit(PartialText(transcript.text))
+            before = [task for task in (*self._said, *self._split) if task is not asyncio.current_task()]
+            self._emit(PartialText(" ".join([*_texts(before), transcript.text])))
         return transcript.text
 
-    async def _finish(self, transcription: asyncio.Task[str], speech_ended_s: float) -> None:
-        text = await transcription
-        if text:
-            self._carried.append(text)
-        if self._confirmed:
-            return  # the speaker has gone on meanwhile: both parts are answered together
-        text, self._carried = " ".join(self._carried), []
-        self._emit(Utterance(text, speech_ended_s, self._now()))
+    async def _finish(self) -> None:
+        """Emit what was said once it is transcribed, unless the speaker goes on: then all parts are answered together.
+
+        That is looked at after the transcription, which gives a speaker some time to change their mind.
+        """
+        said = list(self._said)
+        if not said:
+            return
+        await asyncio.wait(said)
+        if self._confirmed or self._said != said:
+            return
+        self._said = []
+        self._emit(Utterance(" ".join(_texts(said)), self._speech_ended_s, self._now()))
+
+
+def _texts(transcriptions: list[asyncio.Task[str]]) -> list[str]:
+    """What is known of them so far, in order."""
+    done = [task.result() for task in transcriptions if task.done() and not task.cancelled()]
+    return [text for text in done if text]

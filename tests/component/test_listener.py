@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from models.errors import EngineFailed
+from models.hearing.endpoint import EndpointRules
 from models.hearing.listener import (
     HearingEvent,
     Listener,
     PartialText,
     SpeechConfirmed,
     SpeechDropped,
+    SpeechPaused,
+    SpeechResumed,
     SpeechStarted,
     Utterance,
 )
@@ -68,7 +71,7 @@ class SlowDetector:
 class Room:
     """Sound in real (virtual) time into a listener, and what came out when."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, answers: list[float]) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, answers: list[float], rules: EndpointRules | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.events: list[tuple[float, HearingEvent]] = []
         self.asr = SlowRecognizer()
@@ -80,6 +83,7 @@ class Room:
             language="en",
             tasks=tasks,
             emit=lambda event: self.events.append((loop.time(), event)),
+            rules=rules,
             now=loop.time,
         )
 
@@ -116,7 +120,7 @@ def test_a_sentence_is_transcribed_while_the_detector_decides() -> None:
 
     room = scenario(script, [0.9])
     kinds = [type(event) for _, event in room.events]
-    assert kinds == [SpeechStarted, SpeechConfirmed, PartialText, Utterance]
+    assert kinds == [SpeechStarted, SpeechConfirmed, SpeechPaused, PartialText, Utterance]
     utterance = room.of(Utterance)[0]
     assert utterance.text == "19 tenths"
     assert abs(utterance.speech_ended_s - 3.0) < 0.07
@@ -133,6 +137,8 @@ def test_a_pause_for_thought_gives_a_partial_text_and_one_utterance() -> None:
 
     room = scenario(script, [0.1, 0.9])
     assert [event.text for event in room.of(PartialText)] == ["9 tenths", "19 tenths"]
+    assert len(room.of(SpeechPaused)) == 2
+    assert len(room.of(SpeechResumed)) == 1
     assert [event.text for event in room.of(Utterance)] == ["19 tenths"]
 
 
@@ -214,3 +220,79 @@ def test_a_slow_recognizer_is_not_buried_in_pauses() -> None:
     room = scenario(script, [0.1])
     at_s = next(at for at, event in room.events if isinstance(event, Utterance))
     assert at_s < 15 * 0.7 + 1.5 + 1.5
+
+
+def test_a_monologue_is_split_at_a_pause_and_answered_as_one_utterance() -> None:
+    async def script(room: Room) -> None:
+        await room.speech(22)
+        await room.silence(0.13)
+        await room.speech(4)
+        await room.silence(3)
+
+    room = scenario(script, [0.9])
+    assert [event.text for event in room.of(Utterance)] == ["220 tenths 40 tenths"]
+    assert room.of(PartialText)[-1].text == "220 tenths 40 tenths"
+
+
+def test_a_monologue_without_a_pause_loses_no_sound() -> None:
+    async def script(room: Room) -> None:
+        await room.speech(40)
+        await room.silence(3)
+
+    room = scenario(script, [0.9])
+    (utterance,) = room.of(Utterance)
+    tenths = [int(word) for word in utterance.text.split() if word.isdigit()]
+    assert len(tenths) == 2
+    assert sum(tenths) in (398, 399, 400)
+
+
+def test_a_pause_for_thought_in_a_monologue_is_where_it_is_split() -> None:
+    async def script(room: Room) -> None:
+        await room.speech(22)
+        await room.silence(1)
+        await room.speech(3)
+        await room.silence(3)
+
+    room = scenario(script, [0.1, 0.9])
+    assert [event.text for event in room.of(Utterance)] == ["220 tenths 30 tenths"]
+    assert room.asr.calls == 2
+
+
+def test_what_is_being_said_can_be_dropped() -> None:
+    async def script(room: Room) -> None:
+        await room.speech(1)
+        room.listener.drop()
+        await room.silence(2)
+        await room.speech(1)
+        await room.silence(2)
+
+    room = scenario(script, [0.9])
+    assert len(room.of(SpeechDropped)) == 1
+    assert len(room.of(Utterance)) == 1
+
+
+def test_a_cough_after_a_sentence_does_not_swallow_it() -> None:
+    async def main() -> Room:
+        async with asyncio.TaskGroup() as tasks:
+            room = Room(tasks, [0.9], EndpointRules(confirm_ms=96))
+            room.asr.takes_s = 1.5
+            await room.speech(1)
+            await room.silence(1)
+            await room.speech(0.13)
+            await room.silence(3)
+        return room
+
+    room = run(main())
+    assert [event.text for event in room.of(Utterance)] == ["9 tenths"]
+
+
+def test_the_end_of_speech_is_told_in_the_time_of_the_sound() -> None:
+    async def script(room: Room) -> None:
+        for count in range(100):
+            level = 0.5 if count < 40 else 0.0
+            until_s = (count + 1) * VAD_WINDOW_SAMPLES / HEARING_RATE_HZ - 0.25
+            room.listener.feed(np.full(VAD_WINDOW_SAMPLES, level, np.float32), until_s)
+            await asyncio.sleep(VAD_WINDOW_SAMPLES / HEARING_RATE_HZ)
+
+    (utterance,) = scenario(script, [0.9]).of(Utterance)
+    assert abs(utterance.speech_ended_s - (40 * 0.032 - 0.25)) < 0.001

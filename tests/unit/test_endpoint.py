@@ -1,5 +1,3 @@
-import pytest
-
 from models.hearing.endpoint import (
     WINDOW_MS,
     Confirmed,
@@ -7,8 +5,10 @@ from models.hearing.endpoint import (
     Ended,
     Endpointer,
     EndpointEvent,
+    EndpointRules,
     Paused,
     Resumed,
+    Split,
     Started,
 )
 
@@ -66,8 +66,32 @@ def test_a_single_loud_window_starts_nothing() -> None:
     assert feed(endpointer, 0.1, 500) == []
 
 
-@pytest.mark.parametrize("ms", [28_000, 40_000])
-def test_endless_speech_is_cut_before_whisper_loses_it(ms: int) -> None:
+def test_endless_speech_is_split_where_it_is_least_like_speech() -> None:
     endpointer = Endpointer()
-    events = feed(endpointer, 0.9, ms)
-    assert Ended("longest") in events
+    feed(endpointer, 0.9, 26_000)
+    feed(endpointer, 0.5, WINDOW_MS)
+    events = feed(endpointer, 0.9, 2_000)
+    assert events == [Split(62)]
+    assert feed(endpointer, 0.9, 17_900) == []
+
+
+def test_a_breath_splits_only_an_utterance_that_is_long_already() -> None:
+    endpointer = Endpointer()
+    feed(endpointer, 0.9, 15_000)
+    assert feed(endpointer, 0.1, 96) == []
+    feed(endpointer, 0.9, 6_000)
+    assert feed(endpointer, 0.1, 96) == [Split(2)]
+    assert feed(endpointer, 0.1, 64) == [Paused(1)]
+
+
+def test_a_pause_for_thought_in_a_long_utterance_splits_it_when_it_is_over() -> None:
+    endpointer = Endpointer()
+    feed(endpointer, 0.9, 19_840)
+    assert feed(endpointer, 0.1, 640) == [Paused(1)]
+    assert feed(endpointer, 0.9, 64) == [Split(11), Resumed()]
+
+
+def test_speech_that_was_confirmed_early_may_still_be_too_short() -> None:
+    endpointer = Endpointer(EndpointRules(confirm_ms=160))
+    assert feed(endpointer, 0.9, 192) == [Started(), Confirmed()]
+    assert feed(endpointer, 0.1, 160) == [Dropped()]
