@@ -1,21 +1,24 @@
 """Who speaks: listening, thinking or speaking, and how one gives way to the other.
 
-           say                    first beat played
+           say, speak             first beat played
 listening ─────► thinking ──────────────────────────► speaking
     ▲               │ interrupt, failure                  │ last beat played, interrupt, failure
     └───────────────┴─────────────────────────────────────┘
+
+A turn that is held counts as listening, and `resume` takes it back to where it was.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from models.errors import ModelError
-from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ
+from models.interfaces import BEAT_SAMPLES
+from peer_remote.aside import Aside
+from peer_remote.delivery import Delivery
 from peer_remote.history import History
 from peer_remote.metrics import Metrics
 from peer_remote.stage import Beat, Stage
@@ -27,25 +30,18 @@ logger = logging.getLogger(__name__)
 
 WIND_DOWN_S = 3.0
 """How long a new turn waits for the engines to let go of the old one; a clause in synthesis takes the longest."""
-
-
+LONGEST_HOLD_S = 6.0
+"""A held answer that is not resumed by then is over: nobody wants the second half of it any more."""
 RECENT_TURNS = 4
 """A report of what was heard may come after the next turns have begun."""
-
-
-@dataclass(slots=True)
-class _Running:
-    turn: Turn
-    task: asyncio.Task[None] | None = None
-    announced: int = 0
-    """Clauses whose caption was sent."""
 
 
 class Conversation:
     """One conversation with everybody in the room; its methods return at once.
 
-    An interruption silences the stage first, then cancels the turn, and history keeps what was played. The next turn
-    starts when the engines are free, at most WIND_DOWN_S later.
+    An interruption silences the stage first, then cancels the turn, and history keeps what was played, or what the
+    operator's listeners heard of it. The next turn starts when the engines are free, at most WIND_DOWN_S later.
+    `media_s` gives the performer's time of a position in samples.
     """
 
     def __init__(
@@ -70,11 +66,13 @@ class Conversation:
         self._metrics = metrics
         self._media_s = media_s
         self._now = now
-        self._running: _Running | None = None
+        self._running: Delivery | None = None
         self._ending: set[asyncio.Task[None]] = set()
-        self._prefilling: asyncio.Task[None] | None = None
+        self._aside = Aside(
+            cast.llm, history, max_answer_tokens=max_answer_tokens, tasks=tasks, free=self._nothing_is_said
+        )
         self._turns = 0
-        self._recent: deque[Turn] = deque(maxlen=RECENT_TURNS)
+        self._recent: deque[Delivery] = deque(maxlen=RECENT_TURNS)
         self._closed = False
         self.state: protocol.ConversationState = "listening"
 
@@ -82,6 +80,11 @@ class Conversation:
     def turns(self) -> int:
         """Answers begun so far."""
         return self._turns
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no answer is under way, not even a held one."""
+        return self._running is None
 
     def say(
         self,
@@ -92,93 +95,138 @@ class Conversation:
         transcribed_s: float | None = None,
     ) -> None:
         """Answer what the user typed or said; whatever was being said before stops."""
-        if self._closed:
-            return
         trace = Trace(started_s=speech_ended_s, now=self._now)
         if speech_ended_s is not None:
             trace.mark("end_of_speech", speech_ended_s)
             trace.mark("transcript", transcribed_s)
-        self._stop()
-        self._stop_prefilling()
-        self._turns += 1
-        turn = Turn(self._turns, trace)
-        self._history.ask(turn.id, text)
-        self._send(protocol.UserText(text=text, final=True, source=source))
-        self._running = _Running(turn)
-        self._recent.append(turn)
-        self._stage.open(turn.id)
-        self._enter("thinking")
-        self._running.task = self._tasks.create_task(self._perform(self._running), name=f"turn {turn.id}")
+        self._begin(trace, asked=text, source=source, words=None)
+
+    def speak(self, text: str, *, answers: str | None) -> None:
+        """Say `text` as it is, to the line that it `answers`; whatever was being said before stops."""
+        self._begin(Trace(now=self._now), asked=answers, source="spoken", words=text)
+
+    def draft(self, text: str, reply: Callable[[protocol.Drafted | protocol.Error], None]) -> None:
+        """Hand the answer to `text` to `reply` instead of saying it, once nothing is being said.
+
+        The next draft or line takes its place. The history knows of it when it is spoken.
+        """
+        if not self._closed:
+            self._wind_down(self._aside.stop())
+            self._aside.draft(text, reply)
+
+    def overhear(self, text: str) -> None:
+        """Somebody said `text` to somebody else: it is remembered for the next answer."""
+        self._history.overhear(text)
+        self.expect()
+
+    def expect(self, text: str | None = None) -> None:
+        """The user is saying `text` and may go on: bring it into the model's cache while there is time."""
+        if self._running is None and not self._closed:
+            self._aside.expect(text)
+
+    def restore(self, exchanges: Sequence[tuple[str, str]]) -> None:
+        """Go on from lines and answers of before the start; ignored once there was a turn."""
+        if self._turns:
+            logger.info("restore_ignored", extra={"turns": self._turns})
+            return
+        self._history.restore(exchanges)
+        self.expect()
 
     def interrupt(self) -> None:
         """Stop at once and listen."""
         if self._stop():
             self.expect()
 
+    def hold(self) -> None:
+        """Fall silent at once, but go on when told so within LONGEST_HOLD_S; whatever else is said ends the turn."""
+        running = self._running
+        if running is None or running.silenced:
+            return
+        self._send(protocol.Silence(at_s=self._media_s(self._stage.hold())))
+        running.silenced = True
+        running.giving_up = asyncio.get_running_loop().call_later(LONGEST_HOLD_S, self.interrupt)
+        self._enter("listening")
+
+    def resume(self, turn_id: int, samples: int) -> None:
+        """Go on with the held turn from its sample `samples`, or the oldest after it that the stage still has."""
+        running = self._running
+        if running is None or not running.silenced or running.turn.id != turn_id:
+            logger.info("resume_ignored", extra={"turn": turn_id})
+            return
+        running.release()
+        running.back_to(self._stage.resume(samples // BEAT_SAMPLES))
+        self._enter("speaking" if running.begun else "thinking")
+
     def close(self) -> None:
         """Stop for good: what is said from now on is not answered."""
         self._closed = True
         self._stop()
-        self._stop_prefilling()
-
-    def _stop(self) -> bool:
-        """Silence first, then cancel; false when nothing was being said."""
-        running = self._running
-        if running is None:
-            return False
-        self._stage.flush()
-        if running.task is not None:
-            running.task.cancel()
-            self._ending.add(running.task)
-            running.task.add_done_callback(self._ending.discard)
-        self._finish(running, "interrupted")
-        return True
-
-    def expect(self, text: str | None = None) -> None:
-        """The user is saying `text` and may go on: bring it into the model's cache while there is time."""
-        if self._running is None and not self._closed:
-            self._stop_prefilling()
-            self._prefilling = self._tasks.create_task(self._prefill(text), name="prefill")
+        self._wind_down(self._aside.stop())
 
     def heard(self, turn_id: int, samples: int) -> None:
-        """A listener reports how much of one of the last turns it really played; never more than was sent counts."""
-        for turn in self._recent:
-            if turn.id == turn_id and samples < turn.played_samples:
-                self._history.heard(turn.id, turn.said(min(samples, turn.played_samples)), whole=False)
+        """The operator reports how much of a turn its listeners heard.
+
+        Counts for a turn that is held or was stopped, and only if it is less than was sent.
+        """
+        for recent in self._recent:
+            if recent.turn.id == turn_id and recent.heard(samples):
+                self._history.heard(turn_id, recent.turn.said(samples), whole=False)
 
     def played(self, position: int, beat: Beat) -> None:
         """The beat of `position` on the media clock has just been handed to the tracks."""
         running = self._running
         if running is None or beat.turn_id != running.turn.id:
             return
-        turn = running.turn
-        if self.state == "thinking":
-            turn.trace.mark("first_packet")
-            self._metrics.answered(turn.trace)
+        if not running.begun:
+            running.turn.trace.mark("first_packet")
+            self._metrics.answered(running.turn.trace)
             self._enter("speaking")
-        turn.played_samples = (beat.index + 1) * BEAT_SAMPLES
-        while running.announced < len(turn.clauses):
-            clause = turn.clauses[running.announced]
-            if clause.start_samples >= turn.played_samples:
-                break
-            starts_at = (position - beat.index) * BEAT_SAMPLES + clause.start_samples
-            self._send(
-                protocol.Caption(
-                    turn_id=turn.id,
-                    index=running.announced,
-                    text=clause.text,
-                    duration_ms=clause.samples * 1_000 // SPEECH_RATE_HZ,
-                    start_samples=clause.start_samples,
-                    at_s=self._media_s(starts_at),
-                )
-            )
-            running.announced += 1
+        for caption in running.played(position, beat.index):
+            self._send(caption)
 
-    async def _perform(self, running: _Running) -> None:
+    def _begin(self, trace: Trace, *, asked: str | None, source: Literal["typed", "spoken"], words: str | None) -> None:
+        if self._closed:
+            return
+        self._stop()
+        self._wind_down(self._aside.stop())
+        self._turns += 1
+        running = Delivery(Turn(self._turns, trace), words, self._media_s)
+        turn = running.turn
+        self._history.ask(turn.id, asked)
+        if asked is not None:
+            self._send(protocol.UserText(text=asked, final=True, source=source))
+        self._running = running
+        self._recent.append(running)
+        self._stage.open(turn.id)
+        self._enter("thinking")
+        running.task = self._tasks.create_task(self._perform(running), name=f"turn {turn.id}")
+
+    def _stop(self) -> bool:
+        """Silence first, then cancel; false when nothing was being said."""
+        running = self._running
+        if running is None:
+            return False
+        silent_from = self._stage.flush()
+        if not running.silenced:
+            self._send(protocol.Silence(at_s=self._media_s(silent_from)))
+        if running.task is not None:
+            self._wind_down((running.task,))
+        self._finish(running, "interrupted")
+        return True
+
+    def _wind_down(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        """Cancel `tasks`; the next turn waits for them."""
+        for task in tasks:
+            task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    async def _perform(self, running: Delivery) -> None:
         turn = running.turn
         try:
             await self._engines_let_go()
-            await turn.perform(self._cast, self._stage, self._history.messages(), max_tokens=self._max_answer_tokens)
+            line = self._history.messages() if running.words is None else running.words
+            await turn.perform(self._cast, self._stage, line, max_tokens=self._max_answer_tokens)
             await self._stage.drained()
             if self._running is running:
                 self._finish(running, "finished")
@@ -196,15 +244,23 @@ class Conversation:
         if ending:
             await asyncio.wait(ending, timeout=WIND_DOWN_S)
 
-    def _fail(self, running: _Running, code: str) -> None:
+    async def _nothing_is_said(self) -> None:
+        """Wait for the turn that is under way, if any, and for the engines."""
+        if self._running is not None and self._running.task is not None:
+            await asyncio.wait((self._running.task,))
+        await self._engines_let_go()
+
+    def _fail(self, running: Delivery, code: str) -> None:
         if self._running is running:
             self._stage.flush()
             self._finish(running, "failed")
             self._send(protocol.Error(code=code, message="The answer broke off; please ask again."))
 
-    def _finish(self, running: _Running, reason: Literal["finished", "interrupted", "failed"]) -> None:
+    def _finish(self, running: Delivery, reason: Literal["finished", "interrupted", "failed"]) -> None:
         turn = running.turn
         self._running = None
+        running.release()
+        running.silenced = reason != "finished"
         text = turn.said(turn.played_samples)
         self._history.heard(turn.id, text, whole=reason == "finished")
         self._metrics.turn_ended(reason)
@@ -212,20 +268,6 @@ class Conversation:
             protocol.TurnEnded(turn_id=turn.id, reason=reason, text=text, moments_ms=dict(turn.trace.moments_ms))
         )
         self._enter("listening")
-
-    async def _prefill(self, text: str | None) -> None:
-        try:
-            await self._engines_let_go()
-            await self._cast.llm.prefill(self._history.messages(text))
-        except ModelError as error:
-            logger.warning("prefill_failed", extra={"code": error.code})
-        except Exception:
-            logger.exception("prefill_failed")
-
-    def _stop_prefilling(self) -> None:
-        if self._prefilling is not None:
-            self._prefilling.cancel()
-            self._prefilling = None
 
     def _enter(self, state: protocol.ConversationState) -> None:
         self.state = state

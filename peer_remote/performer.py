@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from models.hearing.listener import (
 from models.interfaces import HEARING_RATE_HZ, EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
 from models.tts.phrase_cache import PhraseCache
 from peer_remote.clock import MediaClock
+from peer_remote.commands import obey
 from peer_remote.conversation import Conversation
 from peer_remote.encoders import set_video_bitrate
 from peer_remote.history import History
@@ -44,6 +45,8 @@ MOST_WAITING_MESSAGES = 64
 """Of one peer that offers or trickles faster than it is answered; the oldest goes first."""
 
 Negotiation = protocol.Offer | protocol.Candidate
+Leaving = Literal["left", "closed"]
+"""A peer that left the room may still be connected; one that closed its connection is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,10 @@ class Performer:
         self._wire = wire
         self._metrics = metrics
         self._ice_servers: tuple[protocol.IceServer, ...] = ()
+        self._roles: dict[str, protocol.Role] = {}
         self._sessions: dict[str, Session] = {}
-        self._inboxes: dict[str, asyncio.Queue[Negotiation | None]] = {}
+        self._empty = asyncio.Event()
+        self._inboxes: dict[str, asyncio.Queue[Negotiation | Leaving]] = {}
         self._clock = MediaClock()
         self._stage = Stage(lead_ms=remote.lead_ms)
         self.conversation = Conversation(
@@ -124,20 +129,28 @@ class Performer:
         """Whether nothing was said or asked for CALM_S from now."""
         turns = self.conversation.turns
         await asyncio.sleep(CALM_S)
-        return self.conversation.state == "listening" and self.conversation.turns == turns
+        return self.conversation.at_rest and self.conversation.turns == turns
 
     def handle(self, message: protocol.FromService) -> None:
         """Act on one message of the signaling service. Raises BadToken when the token is not a performer's."""
         match message:
-            case protocol.Welcome(role=role, ice_servers=servers):
+            case protocol.Welcome(role=role, peers=peers, ice_servers=servers):
                 if role != "performer":
                     raise BadToken(f"The token lets in a {role}; make one with --role performer.")
                 self._ice_servers = servers
+                self._roles = {peer.peer_id: peer.role for peer in peers}
+                for absent in self._inboxes.keys() - self._roles.keys():
+                    self._pass_on(absent, "left")
                 logger.info("on_stage", extra={"room": self._settings.remote.room})
             case protocol.Offer(sender=str(peer_id)) | protocol.Candidate(sender=str(peer_id)):
                 self._pass_on(peer_id, message)
-            case protocol.PeerLeft(peer_id=peer_id) | protocol.Bye(sender=str(peer_id)):
-                self._pass_on(peer_id, None)
+            case protocol.PeerJoined(peer=peer):
+                self._roles[peer.peer_id] = peer.role
+            case protocol.PeerLeft(peer_id=peer_id):
+                self._roles.pop(peer_id, None)
+                self._pass_on(peer_id, "left")
+            case protocol.Bye(sender=str(peer_id)):
+                self._pass_on(peer_id, "closed")
             case protocol.Error(code=code):
                 logger.warning("signaling_refused", extra={"code": code})
 
@@ -152,11 +165,11 @@ class Performer:
         for inbox in self._inboxes.values():
             if inbox.full():
                 inbox.get_nowait()
-            inbox.put_nowait(None)
+            inbox.put_nowait("closed")
         await asyncio.gather(*(session.close() for session in self.sessions))
 
-    def _pass_on(self, peer_id: str, message: Negotiation | None) -> None:
-        """Queue `message` for the peer's own task, so that a slow peer holds up nobody; None is its last."""
+    def _pass_on(self, peer_id: str, message: Negotiation | Leaving) -> None:
+        """Queue `message` for the peer's own task, so that a slow peer holds up nobody."""
         inbox = self._inboxes.get(peer_id)
         if inbox is None:
             if not isinstance(message, protocol.Offer):
@@ -168,15 +181,16 @@ class Performer:
             inbox.get_nowait()
         inbox.put_nowait(message)
 
-    async def _negotiate(self, peer_id: str, inbox: asyncio.Queue[Negotiation | None]) -> None:
-        """Act on one peer's messages in their order until it leaves."""
-        while (message := await inbox.get()) is not None:
+    async def _negotiate(self, peer_id: str, inbox: asyncio.Queue[Negotiation | Leaving]) -> None:
+        """Act on one peer's messages in their order until it leaves; a connection that is up needs no room."""
+        while not isinstance(message := await inbox.get(), str):
             if isinstance(message, protocol.Offer):
                 await self._answer(peer_id, message.sdp)
             elif session := self._sessions.get(peer_id):
                 await session.add_candidate(message)
         del self._inboxes[peer_id]
-        if session := self._sessions.get(peer_id):
+        session = self._sessions.get(peer_id)
+        if session is not None and not (message == "left" and session.connected):
             await session.close()
 
     async def _answer(self, peer_id: str, sdp: str) -> None:
@@ -204,6 +218,7 @@ class Performer:
                 peer_id,
                 Seat(self.performance, self._clock),
                 ice_servers=self._ice_servers,
+                role=self._roles.get(peer_id, "viewer"),
                 video_codec=self._settings.remote.video_codec,
                 tasks=self._tasks,
                 listener=self._make_listener,
@@ -218,9 +233,17 @@ class Performer:
     def _dropped_beats(self) -> int:
         return sum(session.dropped_beats for session in self.sessions)
 
+    async def last_one_left(self) -> None:
+        """Return when nobody is connected."""
+        while self._sessions:
+            self._empty.clear()
+            await self._empty.wait()
+
     def _forget(self, session: Session) -> None:
         if self._sessions.get(session.peer_id) is session:
             del self._sessions[session.peer_id]
+        if not self._sessions:
+            self._empty.set()
         self._metrics.viewers.set(len(self._sessions))
 
     def _greet(self, session: Session) -> None:
@@ -234,14 +257,7 @@ class Performer:
             session.send(message)
 
     def _received(self, session: Session, message: protocol.ToPerformer) -> None:
-        match message:
-            case protocol.Say(text=text):
-                if text.strip():
-                    self.conversation.say(text.strip(), source="typed")
-            case protocol.Interrupt():
-                self.conversation.interrupt()
-            case protocol.Heard(turn_id=turn_id, samples=samples):
-                self.conversation.heard(turn_id, samples)
+        obey(self.conversation, session.role, message, session.send)
 
     def _make_listener(self) -> Listener:
         return Listener(
@@ -280,6 +296,12 @@ async def perform(settings: Settings, cast: Cast, ears: Ears, *, wire: Signaling
             async with wire:
                 async for message in wire:
                     performer.handle(message)
+        except BadToken:
+            # A token that expires ends no call: it is noticed when the service has to be joined again.
+            if performer.sessions:
+                logger.warning("token_refused_during_a_call")
+                await performer.last_one_left()
+            raise
         finally:
             await performer.aclose()
             playing.cancel()

@@ -46,6 +46,7 @@ class Session:
         peer_id: str,
         seat: Seat,
         *,
+        role: protocol.Role,
         ice_servers: tuple[protocol.IceServer, ...],
         video_codec: VideoCodec | None,
         tasks: asyncio.TaskGroup,
@@ -55,6 +56,7 @@ class Session:
         closed: Callable[["Session"], None],
     ) -> None:
         self.peer_id = peer_id
+        self.role = role
         self._seat = seat
         self._tasks = tasks
         self._make_listener = listener
@@ -78,6 +80,11 @@ class Session:
         self._connection.on("datachannel", self._on_channel)
         self._connection.on("track", self._on_track)
         self._connection.on("connectionstatechange", self._on_connection_state)
+
+    @property
+    def connected(self) -> bool:
+        """Whether sound and pictures reach the peer now."""
+        return self._connection.connectionState == "connected"
 
     @property
     def dropped_beats(self) -> int:

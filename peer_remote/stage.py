@@ -1,15 +1,18 @@
-"""What is about to be played: a short, bounded queue of beats that can be emptied in an instant."""
+"""What is about to be played: a short, bounded queue of beats that can be emptied, or held, in an instant."""
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.interfaces import BEAT_MS, Picture, Samples
+from models.interfaces import BEAT_MS, BEAT_SAMPLES, Picture, Samples
 
 FADE_SAMPLES = 480
 """10 ms: an interrupted word fades out over this instead of ending in a click."""
+
+KEPT_BEATS = 520 // BEAT_MS
+"""What was played last is kept this long: the way to the listener's ear and back takes no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ class Stage:
     def __init__(self, *, lead_ms: int) -> None:
         self._capacity = max(1, lead_ms // BEAT_MS)
         self._beats: deque[Beat] = deque()
+        self._played: deque[Beat] = deque(maxlen=KEPT_BEATS)
+        self._fade: Beat | None = None
+        self._held = False
         self._open_turn: int | None = None
         self._changed = asyncio.Event()
         self.position = 0
@@ -44,26 +50,54 @@ class Stage:
     def open(self, turn_id: int) -> None:
         """Let beats of `turn_id` in, and of no other turn."""
         self._open_turn = turn_id
+        self._played.clear()
 
-    def flush(self) -> None:
-        """Throw away everything that is not yet played, but for a fade, and let nothing in until the next `open`."""
-        if self._beats and self._open_turn is not None:
-            cut = self._beats[0]
-            samples = np.zeros_like(cut.samples)
-            samples[:FADE_SAMPLES] = cut.samples[:FADE_SAMPLES] * np.linspace(1, 0, FADE_SAMPLES, dtype=np.float32)
-            self._beats.clear()
-            self._beats.append(Beat(None, 0, samples, cut.picture))
+    def flush(self) -> int:
+        """Throw away everything that is not yet played, but for a fade, and let nothing in until the next `open`.
+
+        Returns the position in samples from which it is silent.
+        """
+        silent_from = self._fall_silent()
+        self._beats.clear()
+        self._played.clear()
+        self._held = False
         self._open_turn = None
         self._changed.set()
+        return silent_from
+
+    def hold(self) -> int:
+        """Play nothing but a fade until `resume`; the beats stay, and whoever makes more soon waits.
+
+        Returns the position in samples from which it is silent.
+        """
+        silent_from = self._fall_silent()
+        self._held = True
+        return silent_from
+
+    def resume(self, index: int) -> int:
+        """Go on with beat `index` of the open turn, or the oldest after it that is kept; it fades in.
+
+        Returns the index of the beat that is played next.
+        """
+        following = self._beats[0].index if self._beats else self._played[-1].index + 1 if self._played else 0
+        while self._played and self._played[-1].index >= index:
+            self._beats.appendleft(self._played.pop())
+        self._held = False
+        self._changed.set()
+        if not self._beats:
+            return following
+        first = self._beats[0]
+        self._beats[0] = replace(first, samples=_faded(first.samples, rising=True))
+        return first.index
 
     @property
     def waiting(self) -> int:
-        """Number of beats that are queued."""
-        return len(self._beats)
+        """Number of beats that will be played without a pause, from the next position on."""
+        return (self._fade is not None) + (0 if self._held else len(self._beats))
 
     def next_position(self) -> int:
         """The beat of the media clock at which the next beat that is put will be played, if it is put in time."""
-        return self.position + len(self._beats)
+        return self.position + (self._fade is not None) + len(self._beats)
 
     async def put(self, beat: Beat) -> bool:
         """Queue `beat` when there is room; False when its turn is not the open one."""
@@ -77,14 +111,34 @@ class Stage:
         return True
 
     async def drained(self) -> None:
-        """Return when nothing is queued any more."""
-        while self._beats:
+        """Return when nothing is queued or held any more."""
+        while self._beats or self._fade is not None or self._held:
             self._changed.clear()
             await self._changed.wait()
 
     def take(self) -> Beat | None:
         """Move on by one position; the beat that is due, or None when it is time for an idle one."""
         self.position += 1
-        beat = self._beats.popleft() if self._beats else None
+        beat: Beat | None = None
+        if self._fade is not None:
+            beat, self._fade = self._fade, None
+        elif self._beats and not self._held:
+            beat = self._beats.popleft()
+            self._played.append(beat)
         self._changed.set()
         return beat
+
+    def _fall_silent(self) -> int:
+        """Let the beat that is due fade out; nothing is due while held."""
+        if self._beats and not self._held:
+            due = self._beats[0]
+            self._fade = Beat(None, 0, _faded(due.samples, rising=False), due.picture)
+        return self.position * BEAT_SAMPLES + (0 if self._fade is None else FADE_SAMPLES)
+
+
+def _faded(samples: Samples, *, rising: bool) -> Samples:
+    """`samples` that come up within FADE_SAMPLES, or go down and stay silent."""
+    ramp = np.linspace(0, 1, FADE_SAMPLES, dtype=np.float32)
+    faded = samples.copy() if rising else np.zeros_like(samples)
+    faded[:FADE_SAMPLES] = samples[:FADE_SAMPLES] * (ramp if rising else ramp[::-1])
+    return faded

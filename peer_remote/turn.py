@@ -23,6 +23,10 @@ SPEECH_AHEAD = 2
 """Pieces of sound that are made before the stage has room for them: the next clause is ready when one ends."""
 
 
+Line = Sequence[Message] | str
+"""What to perform: the answer to a conversation, or words exactly as they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cast:
     """The engines that an answer needs."""
@@ -50,11 +54,11 @@ class Turn:
     clauses: list[SpokenClause] = field(default_factory=list)
     played_samples: int = 0
 
-    async def perform(self, cast: Cast, stage: Stage, messages: Sequence[Message], *, max_tokens: int) -> None:
+    async def perform(self, cast: Cast, stage: Stage, line: Line, *, max_tokens: int) -> None:
         """Put the whole answer on the stage; returns when its last beat is queued, or its turn is over."""
         sound = _SoundBuffer()
         async with (
-            aclosing(prefetch(self._speech(cast, messages, max_tokens), ahead=SPEECH_AHEAD)) as speech,
+            aclosing(prefetch(self._speech(cast, line, max_tokens), ahead=SPEECH_AHEAD)) as speech,
             aclosing(sound.passing(speech)) as passing,
             aclosing(cast.face.speak(passing, stage.next_position)) as pictures,
         ):
@@ -65,19 +69,23 @@ class Turn:
                     return
                 index += 1
 
-    async def _clauses(self, cast: Cast, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[str, None]:
+    async def _clauses(self, cast: Cast, line: Line, max_tokens: int) -> AsyncGenerator[str, None]:
         splitter = ClauseSplitter()
-        async with aclosing(cast.llm.stream(messages, max_tokens=max_tokens)) as pieces:
-            async for piece in pieces:
-                self.trace.mark("first_token")
-                for clause in splitter.push(piece):
-                    yield clause
+        if isinstance(line, str):
+            for clause in splitter.push(line):
+                yield clause
+        else:
+            async with aclosing(cast.llm.stream(line, max_tokens=max_tokens)) as pieces:
+                async for piece in pieces:
+                    self.trace.mark("first_token")
+                    for clause in splitter.push(piece):
+                        yield clause
         for clause in splitter.finish():
             yield clause
 
-    async def _speech(self, cast: Cast, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Speech, None]:
+    async def _speech(self, cast: Cast, line: Line, max_tokens: int) -> AsyncGenerator[Speech, None]:
         made_samples = 0
-        async with aclosing(self._clauses(cast, messages, max_tokens)) as clauses:
+        async with aclosing(self._clauses(cast, line, max_tokens)) as clauses:
             async for text in clauses:
                 self.trace.mark("first_clause")
                 clause = SpokenClause(text, made_samples)

@@ -171,7 +171,10 @@ class Expect(_Wire):
 
 
 class Hold(_Wire):
-    """Fall silent at once, but keep the answer: `resume` goes on with it, anything else ends it. Operators only."""
+    """Fall silent at once, but keep the answer: `resume` goes on with it, anything else ends it. Operators only.
+
+    While it is held the state is `listening`; after 6 s it ends as interrupted. Ignored when nothing is being said.
+    """
 
     type: Literal["hold"] = "hold"
 
@@ -205,7 +208,10 @@ class Interrupt(_Wire):
 
 
 class Heard(_Wire):
-    """How much of a turn's sound has really been played to the listener, in samples at 48 kHz."""
+    """How much of a turn's sound the listeners really heard, in samples at 48 kHz. Operators only.
+
+    It counts for a turn that is held or was stopped: send it after `hold` or `interrupt`, before the next line.
+    """
 
     type: Literal["heard"] = "heard"
     turn_id: Annotated[int, Field(ge=0)]
