@@ -1,0 +1,72 @@
+"""One thread for calls into a driver, which may hang without hanging who asks."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from peer_local.errors import DeviceError
+
+T = TypeVar("T")
+
+
+class DeviceThread:
+    """Runs one call after the other, each waited for with a time-out.
+
+    One thread for all, because Windows ties its sound interfaces to the thread that initialised them, and PortAudio
+    forbids opening and closing from two threads at once. It is a daemon: a driver that hangs must not keep the program
+    from ending. The queue holds at most one call per waiting caller.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+
+    def call(
+        self, function: Callable[[], T], *, timeout_s: float, what: str, discard: Callable[[T], object] | None = None
+    ) -> T:
+        """Return what `function` returns, or raise what it raises.
+
+        Raises DeviceError after `timeout_s`, naming `what`. A call that has not begun by then never will; the result of
+        one that ends later is handed to `discard`, on this thread.
+        """
+        job: Future[T] = Future()
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            self._jobs.put((job, function))
+        try:
+            return job.result(timeout_s)
+        except NotInTime:
+            if job.done():  # it raised a TimeoutError of its own
+                raise
+            if not job.cancel() and discard is not None:
+                job.add_done_callback(lambda late: None if late.exception() else discard(late.result()))
+            raise DeviceError(
+                f"{what} did not answer within {timeout_s:g} s; reconnect the device or restart it."
+            ) from None
+
+    def close(self, timeout_s: float = 2.0) -> bool:
+        """End the thread after the calls that wait; False when it hangs."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            if thread is None:
+                return True
+            self._jobs.put(None)
+        thread.join(timeout_s)
+        return not thread.is_alive()
+
+    def _run(self) -> None:
+        while (entry := self._jobs.get()) is not None:
+            job, function = entry
+            if not job.set_running_or_notify_cancel():
+                continue
+            try:
+                job.set_result(function())
+            except BaseException as error:  # it belongs to the caller, whatever it is
+                job.set_exception(error)
