@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from models.hearing.listener import Listener
 from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
-from peer_remote.encoders import VideoCodec, prefer
+from peer_remote.encoders import VideoCodec, bear_lost_pictures, prefer
 from peer_remote.sender_reports import report_media_time
 from peer_remote.tracks import VIDEO_CLOCK_HZ, FaceTrack, Seat, SpeechTrack
 from signaling import protocol
@@ -73,6 +73,7 @@ class Session:
         speech, face = SpeechTrack(seat), FaceTrack(seat)
         report_media_time(self._connection.addTrack(speech), speech, clock_hz=SPEECH_RATE_HZ)
         report_media_time(self._connection.addTrack(face), face, clock_hz=VIDEO_CLOCK_HZ)
+        bear_lost_pictures()
         if video_codec is not None:
             for transceiver in self._connection.getTransceivers():
                 if transceiver.kind == "video":
