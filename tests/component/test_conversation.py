@@ -1,138 +1,15 @@
 """The conversation on virtual time: scripted answers and barge-ins, and what a listener would notice."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
 
 import numpy as np
 import pytest
 
-from models.errors import EngineFailed
-from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ, Message, Picture, Speech
-from peer_remote.clock import MediaClock
-from peer_remote.conversation import Conversation
-from peer_remote.history import History
-from peer_remote.metrics import Metrics
-from peer_remote.performance import BeatQueue, Performance
-from peer_remote.stage import Beat, Stage
-from peer_remote.turn import Cast
+from models.interfaces import SPEECH_RATE_HZ, Message
 from signaling import protocol
+from tests.component.conversation_world import ANSWER, CLAUSE_S, TOKEN_S, WORD_S, SlowModel, World, scenario
 from tests.virtual_time import run
-
-WORD_S = 0.3
-TOKEN_S = 0.05
-CLAUSE_S = 0.2
-PICTURE = Picture(np.zeros((24, 16), np.uint8))
-
-
-class SlowModel:
-    """Says `answer` word by word, TOKEN_S each."""
-
-    def __init__(self, answer: str) -> None:
-        self.answer = answer
-        self.asked: list[Sequence[Message]] = []
-        self.fail_after: int | None = None
-        self.words_made = 0
-
-    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[str, None]:
-        self.asked.append(messages)
-        for count, word in enumerate(self.answer.split()):
-            await asyncio.sleep(TOKEN_S)
-            if self.fail_after == count:
-                raise EngineFailed("The model broke.")
-            self.words_made += 1
-            yield word + " "
-
-    async def prefill(self, messages: Sequence[Message]) -> None:
-        await asyncio.sleep(TOKEN_S)
-
-    async def aclose(self) -> None: ...
-
-
-class SlowVoice:
-    """Speaks WORD_S per word, CLAUSE_S after it is asked."""
-
-    async def stream(self, text: str) -> AsyncGenerator[Speech, None]:
-        await asyncio.sleep(CLAUSE_S)
-        yield Speech(np.full(int(len(text.split()) * WORD_S * SPEECH_RATE_HZ), 0.5, np.float32))
-
-    async def aclose(self) -> None: ...
-
-
-class StillFace:
-    width_px = height_px = 16
-
-    async def idle(self, position: int) -> Picture:
-        return PICTURE
-
-    async def speak(self, speech: AsyncIterator[Speech], position: Callable[[], int]) -> AsyncGenerator[Picture, None]:
-        samples = 0
-        async for piece in speech:
-            samples += len(piece.samples)
-            while samples >= BEAT_SAMPLES:
-                samples -= BEAT_SAMPLES
-                yield PICTURE
-        if samples:
-            yield PICTURE
-
-    async def aclose(self) -> None: ...
-
-
-@dataclass
-class World:
-    """Everything between a typed line and the tracks, on virtual time."""
-
-    tasks: asyncio.TaskGroup
-    model: SlowModel
-    sent: list[tuple[float, Any]] = field(default_factory=list)
-    played: list[tuple[float, Beat]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.now = loop.time
-        self.stage = Stage(lead_ms=320)
-        self.history = History([Message("system", "persona")])
-        clock = MediaClock(now=self.now, epoch_s=0.0)
-        self.conversation = Conversation(
-            Cast(self.model, SlowVoice(), StillFace()),
-            self.stage,
-            self.history,
-            max_answer_tokens=99,
-            tasks=self.tasks,
-            send=lambda message: self.sent.append((self.now(), message)),
-            metrics=Metrics(),
-            media_s=clock.media_s,
-            now=self.now,
-        )
-        performance = Performance(self.stage, StillFace(), clock, played=self._played)
-        performance.subscribe(BeatQueue())
-        self.performing = self.tasks.create_task(performance.run(), name="performance")
-
-    def _played(self, position: int, beat: Beat) -> None:
-        self.played.append((self.now(), beat))
-        self.conversation.played(position, beat)
-
-    def of(self, kind: type) -> list[Any]:
-        return [message for _, message in self.sent if isinstance(message, kind)]
-
-    def speech_times(self, turn_id: int) -> list[float]:
-        return [at for at, beat in self.played if beat.turn_id == turn_id]
-
-
-ANSWER = "Well then, this is what I have to say about it today. And that is all."
-
-
-def scenario(script: Callable[[World], Any], answer: str = ANSWER) -> World:
-    async def main() -> World:
-        async with asyncio.TaskGroup() as tasks:
-            world = World(tasks, SlowModel(answer))
-            await script(world)
-            world.conversation.interrupt()
-            world.performing.cancel()
-        return world
-
-    return run(main())
 
 
 def test_a_typed_line_is_answered_in_order_and_then_it_listens() -> None:

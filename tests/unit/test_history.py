@@ -71,3 +71,38 @@ def test_many_unanswered_lines_stay_answerable() -> None:
         history.ask(turn, f"{turn}" * 1_000)
     last = history.messages()[-1].content
     assert len(last) <= 3_000 and last.endswith("19" * 500)
+
+
+def test_what_was_overheard_is_bounded_and_the_newest_stays() -> None:
+    history = History([Message("system", "p")])
+    for count in range(50):
+        history.overhear(f"line {count} " + "and so on " * 10)
+    history.ask(1, "Alex?")
+    content = history.messages()[-1].content
+    assert len(content) < 700 and content.endswith(")\nAlex?") and "line 49" in content and "line 40" not in content
+
+
+def test_words_that_nobody_asked_for_follow_a_line_that_was_not_answered() -> None:
+    history = History([Message("system", "p")])
+    history.ask(1, "Are you there?")
+    history.heard(1, "")
+    history.ask(2, None)
+    history.heard(2, "Yes, I am here.")
+    history.ask(3, None)
+    history.heard(3, "Let us begin now.")
+    assert [message.content for message in history.messages()[1:]] == [
+        "Are you there?",
+        "Yes, I am here.",
+        "(go on)",
+        "Let us begin now.",
+    ]
+
+
+def test_a_restored_conversation_is_like_one_that_was_held_here() -> None:
+    history = History([Message("system", "p")], longest=4)
+    history.restore([("q0", "a0"), ("q1", "a1")])
+    history.ask(1, "q2")
+    history.heard(1, "a2")
+    assert [message.content for message in history.messages()] == ["p", "q0", "a0", "q1", "a1", "q2", "a2"]
+    history.restore([(f"q{count}", f"a{count}") for count in range(9)])
+    assert len(history.messages()) == 1 + 2 * 4

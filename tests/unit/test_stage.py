@@ -89,3 +89,65 @@ async def test_drained_waits_for_the_last_beat() -> None:
     assert not waiting.done()
     stage.take()
     await waiting
+
+
+async def test_a_hold_keeps_the_beats_and_resume_goes_back_to_what_was_not_heard() -> None:
+    stage = Stage(lead_ms=320)
+    stage.open(1)
+    for index in range(8):
+        await stage.put(beat(1, index))
+    for _ in range(5):
+        stage.take()
+    assert stage.hold() == 5 * BEAT_SAMPLES + FADE_SAMPLES
+    fade = stage.take()
+    assert fade is not None and fade.turn_id is None and not fade.samples[FADE_SAMPLES:].any()
+    assert [stage.take(), stage.take(), stage.waiting] == [None, None, 0]
+    assert stage.resume(3) == 3
+    assert stage.next_position() == 8 + 5
+    taken = [stage.take() for _ in range(6)]
+    assert [b.index if b else None for b in taken] == [3, 4, 5, 6, 7, None]
+    assert taken[0] is not None and taken[0].samples[0] == 0 and taken[0].samples[FADE_SAMPLES:].all()
+    assert taken[1] is not None and taken[1].samples.all()
+
+
+async def test_a_hold_without_beats_is_silent_from_now() -> None:
+    stage = Stage(lead_ms=320)
+    stage.open(1)
+    stage.take()
+    assert stage.hold() == BEAT_SAMPLES
+    await stage.put(beat(1, 0))
+    assert stage.take() is None
+    assert stage.resume(7) == 0
+    following = stage.take()
+    assert following is not None and following.index == 0
+
+
+async def test_a_held_stage_takes_beats_until_it_is_full() -> None:
+    stage = Stage(lead_ms=80)
+    stage.open(1)
+    stage.hold()
+    assert await stage.put(beat(1, 0)) and await stage.put(beat(1, 1))
+    waiting = asyncio.ensure_future(stage.put(beat(1, 2)))
+    draining = asyncio.ensure_future(stage.drained())
+    await asyncio.sleep(0)
+    assert not waiting.done() and not draining.done()
+    stage.flush()
+    assert not await waiting
+    await draining
+    assert stage.take() is None
+
+
+async def test_a_new_turn_plays_nothing_of_a_held_one() -> None:
+    stage = Stage(lead_ms=320)
+    stage.open(1)
+    await stage.put(beat(1, 0))
+    await stage.put(beat(1, 1))
+    stage.take()
+    stage.hold()
+    stage.flush()
+    stage.open(2)
+    await stage.put(beat(2, 0))
+    stage.hold()
+    stage.resume(0)
+    taken = [stage.take() for _ in range(3)]
+    assert [b.turn_id if b else None for b in taken if b is None or b.turn_id] == [2, None]
