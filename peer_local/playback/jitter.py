@@ -12,8 +12,9 @@ WINDOW_PACKETS = 200
 """4 s of packets decide, so that the target is low again 4 s after the network has calmed down."""
 BASE_WINDOW_S = 10.0
 """The fastest packet of this long is what the others are measured by. Clocks that run 200 ppm apart move it by 2 ms."""
-MARGIN_MS = 5.0
-"""Kept above the quantile: the packets beyond it are not much later, as a rule."""
+MARGIN_MS = 15.0
+"""Kept above the quantile: 10 ms because packets are 20 ms long, so that the buffer holds that much more on average
+than it is sure to hold, and 5 ms because the packets beyond the quantile are not much later, as a rule."""
 
 
 class JitterEstimator:
@@ -48,7 +49,7 @@ class JitterEstimator:
 
     @property
     def target_ms(self) -> float:
-        """How long the fastest packets should wait."""
+        """How much sound should be in the buffer on average."""
         return min(max(self.lowest_ms, self.jitter_ms + MARGIN_MS), self.highest_ms)
 
     def observe(self, timestamp: int, arrived_s: float) -> None:

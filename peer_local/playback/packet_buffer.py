@@ -83,11 +83,10 @@ class PacketBuffer:
             self.overflowed += 1
 
     def take(self, due: int) -> RtpPacket | None:
-        """The packet of timestamp `due`, or None if it is not there; whatever is older is from now on too late."""
+        """The packet of timestamp `due`, or None if it is not there: it and whatever is older is then too late."""
         self._due = due + PACKET_SAMPLES
         while self._order and self._order[0] <= due - _TOLERANCE:
             del self._packets[self._order.pop(0)]
-            self.late += 1
         if not self._order or self._order[0] >= due + _TOLERANCE:
             return None
         packet = self._packets.pop(self._order.pop(0))

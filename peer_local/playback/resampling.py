@@ -128,7 +128,10 @@ class FractionalReader:
 
     def skip(self, samples: float) -> None:
         """Leave out the next `samples`, or as many as there are."""
-        self._go(min(samples, self.waiting_samples))
+        if samples >= self.waiting_samples:
+            self._whole, self._fraction = self.end, 0.0
+        else:
+            self._go(samples)
 
     def _go(self, distance: float) -> None:
         ahead = self._fraction + distance
