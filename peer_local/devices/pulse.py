@@ -18,7 +18,7 @@ from pathlib import Path
 from peer_local.devices.sound_devices import Direction, Endpoint
 from peer_local.errors import DeviceError
 
-PACTL_S = 5.0
+PACTL_S = 3.0
 CABLE_SINK = "understudy_microphone"
 CABLE_SINK_TITLE = "Understudy (cable)"
 CABLE_SOURCE = "understudy_microphone_source"

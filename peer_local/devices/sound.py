@@ -8,7 +8,9 @@ underrun: the device plays silence, `underflows` counts it, and the next sample'
 """
 
 import contextlib
+import ctypes
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -243,6 +245,8 @@ def _sentence(device: SoundDevice, error: Exception | None) -> str:
 
 
 def _load_sounddevice() -> Any:
+    if sys.platform == "linux":
+        _quiet_alsa()
     try:
         import sounddevice
     except ImportError as error:
@@ -252,3 +256,13 @@ def _load_sounddevice() -> Any:
             f"PortAudio does not start ({error}); on Debian and Ubuntu `sudo apt-get install -y libportaudio2`."
         ) from error
     return sounddevice
+
+
+def _quiet_alsa() -> None:
+    """ALSA writes its errors to stderr, into the middle of the screen view, although PortAudio reports them too.
+
+    Its handler is replaced by a C function that does nothing: a Python one would run on the device's thread.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        nothing = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p)
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(nothing)

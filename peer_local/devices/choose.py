@@ -1,0 +1,202 @@
+"""From settings to devices: which output is the virtual microphone, and what the double hears.
+
+| | virtual microphone | the call's own sound |
+|---|---|---|
+| Linux | our null sink on PulseAudio or PipeWire | the monitor of the default output |
+| Windows | VB-Audio Virtual Cable | WASAPI loopback of the default output |
+| macOS | BlackHole 2ch | BlackHole 16ch, fed by a Multi-Output Device |
+
+Openers look for their device each time they are called, so that the same opener finds one that was plugged in again.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from peer_local.devices.paced import PacedOutput
+from peer_local.devices.pulse import CABLE_SINK, CABLE_SOURCE, PulseServer, VirtualMicrophone, name_devices
+from peer_local.devices.sound import PortAudio
+from peer_local.devices.sound_devices import Endpoint, SoundDevice, find
+from peer_local.devices.sound_file import open_file
+from peer_local.devices.wasapi import open_loopback
+from peer_local.errors import DeviceError
+from peer_local.interfaces import (
+    OpenSoundInput,
+    OpenSoundOutput,
+    SoundInput,
+    SoundListener,
+    SoundOutput,
+    SoundSource,
+)
+from peer_local.settings import EarsSettings, MicrophoneSettings
+
+CABLES = {"win32": "CABLE Input (VB-Audio Virtual Cable)", "darwin": "BlackHole 2ch"}
+CALL_CABLE_DARWIN = "BlackHole 16ch"
+NO_CABLE = {
+    "win32": "VB-Audio Virtual Cable is not installed; install it from vb-audio.com/Cable and restart Windows.",
+    "darwin": "BlackHole is not installed; run `brew install blackhole-2ch` and restart the sound system or the Mac.",
+}
+NO_CALL_CABLE = (
+    "The call's sound cannot be recorded; run `brew install blackhole-16ch`, join it and your loudspeaker to a "
+    "Multi-Output Device in Audio MIDI Setup, and choose that in the call application."
+)
+
+log = logging.getLogger(__name__)
+
+
+class Sound:
+    """The sound devices that the settings ask for. One per program; `close` it last."""
+
+    def __init__(
+        self,
+        microphone: MicrophoneSettings,
+        ears: EarsSettings,
+        *,
+        platform: str = sys.platform,
+        server: PulseServer | None = None,
+        load: Callable[[], Any] | None = None,
+        load_soundcard: Callable[[], Any] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        self._microphone = microphone
+        self._ears = ears
+        self._platform = platform
+        self._server = server or PulseServer()
+        self._cable = VirtualMicrophone(self._server)
+        self._cable_wanted = False
+        self._directory = directory or platformdirs.user_cache_path("understudy", "understudy") / "sound"
+        self._no_server: DeviceError | None = None
+        self._load_soundcard = load_soundcard
+        self._worked = False
+        self.portaudio = PortAudio(self._prepare, load=load)
+
+    def output(self) -> OpenSoundOutput:
+        """The virtual microphone's opener; call it before any device is opened.
+
+        `auto` gives a PacedOutput when there is no cable at the first opening; later a missing one raises DeviceError.
+        """
+        if self._microphone.kind == "none":
+            return PacedOutput
+        self._cable_wanted = self._platform == "linux" and self._microphone.device is None
+        return self._open_output
+
+    def real_microphone(self) -> OpenSoundInput | None:
+        """The opener of the microphone for the takeover; None when the settings name none."""
+        wanted = self._microphone.real
+        return None if wanted is None else self._microphone_named(None if wanted == "default" else wanted)
+
+    def ears(self) -> OpenSoundInput | None:
+        """The opener of what the double hears; None when it hears nothing. DeviceError if no file is named."""
+        wanted = self._ears.device
+        match self._ears.source:
+            case "none":
+                return None
+            case "file":
+                if self._ears.file is None:
+                    raise DeviceError("No sound file is named; set UNDERSTUDY_EARS__FILE.")
+                return open_file(self._ears.file)
+            case "microphone":
+                return self._microphone_named(wanted)
+            case "call":
+                if self._platform == "win32":
+                    return open_loopback(wanted, self._load_soundcard)
+                return lambda listener, rate_hz: self.portaudio.open_input(self._call_source(), listener, rate_hz)
+
+    def devices(self) -> list[SoundDevice]:
+        """Every device of the machine. Raises DeviceError."""
+        return self.portaudio.devices()
+
+    def close(self) -> None:
+        """Close what is open and take away the virtual microphone if it was made here."""
+        self.portaudio.close()
+        self._cable.remove()
+
+    def _prepare(self) -> Mapping[str, Endpoint]:
+        """Before PortAudio lists devices: the server's get names. Without a server ALSA's own devices remain."""
+        if self._platform != "linux":
+            return {}
+        try:
+            if self._cable_wanted:
+                self._cable.create()
+            self._no_server = None
+            return name_devices(self._server, self._directory)
+        except DeviceError as error:
+            self._no_server = error
+            return {}
+
+    def _open_output(self, source: SoundSource) -> SoundOutput:
+        try:
+            output = self.portaudio.open_output(self._cable_name(), source, self._microphone.latency_ms)
+        except DeviceError as error:
+            reason = self._reason(error)
+            if self._microphone.kind == "virtual" or self._worked:
+                raise reason from error
+            log.warning("no_virtual_microphone", extra={"reason": str(reason)})
+            return PacedOutput(source)
+        self._worked = True
+        return output
+
+    def _cable_name(self) -> str:
+        return self._microphone.device or CABLES.get(self._platform, CABLE_SINK)
+
+    def _reason(self, error: DeviceError) -> DeviceError:
+        """What a person must do, rather than which name was not found."""
+        if self._microphone.device is not None or "No sound output" not in str(error):
+            return error
+        if self._platform == "linux":
+            return self._no_server or error
+        return DeviceError(NO_CABLE.get(self._platform, str(error)))
+
+    def _microphone_named(self, wanted: str | None) -> OpenSoundInput:
+        def opened(listener: SoundListener, rate_hz: int) -> SoundInput:
+            return self.portaudio.open_input(wanted or self._default_microphone(), listener, rate_hz)
+
+        return opened
+
+    def _default_microphone(self) -> str | None:
+        """On PulseAudio the default may be the double itself, or a loudspeaker's monitor."""
+        if self._platform != "linux" or self._without_server():
+            return None
+        name = self._server.default_source()
+        if name in ("", CABLE_SOURCE) or name.endswith(".monitor"):
+            raise DeviceError(
+                "The system's default microphone is none of a person's; connect one, or name one with "
+                "UNDERSTUDY_MICROPHONE__REAL or UNDERSTUDY_EARS__DEVICE."
+            )
+        return name
+
+    def _call_source(self) -> str:
+        if self._platform == "linux":
+            if no_server := self._without_server():
+                raise no_server
+            sink = self._server.default_sink()
+            if self._ears.device is not None:
+                sink = find(self.portaudio.devices(), self._ears.device, "output").server_name or self._ears.device
+            if sink in ("", CABLE_SINK):
+                raise DeviceError(
+                    "The system's default output is no loudspeaker, so the call cannot be heard; connect one, or name "
+                    "the output that the call application plays on with UNDERSTUDY_EARS__DEVICE."
+                )
+            return f"{sink}.monitor"
+        wanted = self._ears.device or CALL_CABLE_DARWIN
+        try:
+            return find(self.portaudio.devices(), wanted, "input").name
+        except DeviceError as error:
+            raise error if self._ears.device else DeviceError(NO_CALL_CABLE) from error
+
+    def _without_server(self) -> DeviceError | None:
+        self.portaudio.devices()  # prepared at the latest now
+        return self._no_server
+
+
+def list_devices(platform: str = sys.platform) -> list[SoundDevice]:
+    """Every sound device of the machine, nothing created. Raises DeviceError."""
+    sound = Sound(MicrophoneSettings(kind="none"), EarsSettings(source="none"), platform=platform)
+    try:
+        return sound.devices()
+    finally:
+        sound.close()
