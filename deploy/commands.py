@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploy.console import SetupError, say
 from deploy.environment import Environment
-from deploy.system import Apt, require_browser, require_libraries
+from deploy.system import Apt, require_browser, require_libraries, require_sound_server
 
 ROOT = Path(__file__).resolve().parents[1]
 SUITES = ("unit", "component", "contract", "loopback", "browser")
@@ -74,7 +74,9 @@ def fetch(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    require_browser(Apt())
+    apt = Apt()
+    require_browser(apt)
+    require_sound_server(apt)
     environment = _environment(("dev",))
     if status := _call(environment, "-m", "models", "fetch", "embedded", "tests"):
         return status

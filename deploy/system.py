@@ -1,7 +1,7 @@
-"""What the operating system must bring: two graphics libraries, a compiler, for tests a browser. Standard library only.
+"""What the operating system must bring: graphics and sound libraries, a compiler; for tests a browser, a sound server.
 
 On Debian and Ubuntu, as root (a container, a rented machine), missing packages are installed; elsewhere one sentence
-says which command does it.
+says which command does it. Standard library only.
 """
 
 import ctypes
@@ -15,8 +15,17 @@ from pathlib import Path
 from deploy.console import SetupError, say
 
 APT_TIMEOUT_S = 900
-LIBRARIES = {"libEGL.so.1": "libegl1", "libGL.so.1": "libgl1", "libexpat.so.1": "libexpat1"}
-"""What skia-python links to outside its wheel, and the Debian package that has it."""
+LIBRARIES = {
+    "libEGL.so.1": "libegl1",
+    "libGL.so.1": "libgl1",
+    "libexpat.so.1": "libexpat1",
+    "libportaudio.so.2": "libportaudio2",
+}
+"""What skia-python and sounddevice link to outside their wheels, and the Debian package that has it."""
+PULSE_PLUGIN = "libasound_module_pcm_pulse.so"
+PULSE_PLUGIN_PACKAGE = "libasound2-plugins"
+"""Through it PortAudio reaches PulseAudio and PipeWire, and so the virtual microphone."""
+SOUND_SERVER = {"pulseaudio": "pulseaudio", "pactl": "pulseaudio-utils", "parec": "pulseaudio-utils"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 BROWSER_PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -50,14 +59,18 @@ class Apt:
                 raise SetupError(f"{' '.join(step)} failed ({last}); run it by hand.")
 
 
-def require_libraries(apt: Apt, *, loads: Callable[[str], bool] | None = None) -> None:
-    """The shared libraries that the drawing library needs, on Linux."""
+def require_libraries(
+    apt: Apt, *, loads: Callable[[str], bool] | None = None, has_plugin: Callable[[], bool] | None = None
+) -> None:
+    """The shared libraries that drawing and sound need, on Linux."""
     if sys.platform != "linux":
         return
     loads = loads or _loads
-    missing = [name for name in LIBRARIES if not loads(name)]
-    if missing:
-        apt.install([LIBRARIES[name] for name in missing], f"The graphics library {' and '.join(missing)}")
+    packages = {name: package for name, package in LIBRARIES.items() if not loads(name)}
+    if not (has_plugin or _has_pulse_plugin)():
+        packages[PULSE_PLUGIN] = PULSE_PLUGIN_PACKAGE
+    if packages:
+        apt.install(list(packages.values()), f"The library {' and '.join(packages)}")
 
 
 def require_compiler(apt: Apt) -> None:
@@ -74,6 +87,22 @@ def require_browser(apt: Apt) -> None:
     apt.install(["chromium"], "A browser (Chromium or Chrome) for the tests")
 
 
+def require_sound_server(apt: Apt) -> None:
+    """PulseAudio, of which the sound tests start one of their own, on Linux.
+
+    Only where it can be installed at once: on a person's machine it might displace PipeWire, and the tests do without.
+    """
+    if sys.platform != "linux":
+        return
+    missing = [program for program in SOUND_SERVER if shutil.which(program) is None]
+    if not missing:
+        return
+    if not apt.usable:
+        say(f"Without {' and '.join(missing)} the tests of real sound devices are skipped.")
+        return
+    apt.install(sorted({SOUND_SERVER[program] for program in missing}), "A sound server (PulseAudio) for the tests")
+
+
 def cache_directory() -> Path:
     """The user's cache directory of this product, the same one that holds the weights."""
     if sys.platform == "win32":
@@ -82,6 +111,13 @@ def cache_directory() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "understudy"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "understudy"
+
+
+def _has_pulse_plugin() -> bool:
+    """In the folder of ALSA's plugins; where it is on other systems than Debian's is not ours to know."""
+    return shutil.which("apt-get") is None or any(
+        any(Path("/usr").glob(f"{folder}/alsa-lib/{PULSE_PLUGIN}")) for folder in ("lib", "lib64", "lib/*", "local/lib")
+    )
 
 
 def _loads(name: str) -> bool:

@@ -13,7 +13,7 @@ from deploy.commands import ROOT, run_command
 from deploy.console import SetupError, run_logged
 from deploy.environment import Environment, pinned_version
 from deploy.llama import CMAKE_ARGS, LlamaWheel
-from deploy.system import Apt, require_browser, require_compiler, require_libraries
+from deploy.system import Apt, require_browser, require_compiler, require_libraries, require_sound_server
 
 
 class FakeApt(Apt):
@@ -167,12 +167,34 @@ def test_the_end_of_a_failed_commands_log_is_shown(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these libraries")
-def test_missing_graphics_libraries_are_installed_or_named() -> None:
+def test_missing_libraries_are_installed_or_named() -> None:
     apt = FakeApt()
-    require_libraries(apt, loads=lambda name: name != "libEGL.so.1")
+    require_libraries(apt, loads=lambda name: name != "libEGL.so.1", has_plugin=lambda: True)
     assert apt.installed == ["libegl1"]
-    with pytest.raises(SetupError, match=r"libGL\.so\.1 is missing; .* `sudo apt-get install -y libgl1`"):
-        require_libraries(FakeApt(usable=False), loads=lambda name: name != "libGL.so.1")
+    with pytest.raises(SetupError, match=r"libportaudio\.so\.2 is missing; .* `sudo apt-get install -y libportaudio2`"):
+        require_libraries(FakeApt(usable=False), loads=lambda name: "portaudio" not in name, has_plugin=lambda: True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ALSA is Linux'")
+def test_a_missing_way_to_the_sound_server_is_installed() -> None:
+    apt = FakeApt()
+    require_libraries(apt, loads=lambda name: True, has_plugin=lambda: False)
+    assert apt.installed == ["libasound2-plugins"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this sound server")
+def test_a_sound_server_for_the_tests_is_installed_only_where_that_is_ours_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    apt = FakeApt()
+    require_sound_server(apt)
+    assert apt.installed == ["pulseaudio", "pulseaudio-utils"]
+    require_sound_server(FakeApt(usable=False))
+    assert "tests of real sound devices are skipped" in capsys.readouterr().out
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    require_sound_server(apt)
+    assert len(apt.installed) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has its own places for them")
