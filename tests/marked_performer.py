@@ -74,6 +74,7 @@ class MarkedPerformer:
         return Session(
             peer_id,
             Seat(self.performance, self._clock),
+            role="operator",
             ice_servers=(),
             video_codec=None,
             tasks=self._tasks,
