@@ -147,6 +147,10 @@ class Viewer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._client.__aexit__(kind, error, trace)
 
+    async def leave_room(self) -> None:
+        """Lose the signaling service, but not the connection."""
+        await self._client.__aexit__(None, None, None)
+
     def send(self, message: protocol.ToPerformer) -> float:
         """Send on the data channel; returns when."""
         self._channel.send(protocol.dump(message))

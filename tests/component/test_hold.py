@@ -93,7 +93,7 @@ def test_the_caption_under_way_comes_again_with_its_new_time() -> None:
 
     world = scenario(script, LONG)
     captions = [message for _, message in world.sent if isinstance(message, protocol.Caption)]
-    again = [m for _, m in world.sent[world.resumed_at :] if isinstance(m, protocol.Caption)][0]  # type: ignore[attr-defined]
+    again = next(m for _, m in world.sent[world.resumed_at :] if isinstance(m, protocol.Caption))  # type: ignore[attr-defined]
     original = captions[captions.index(again) - 1]
     assert (again.index, again.text, again.start_samples) == (original.index, original.text, original.start_samples)
     at, beat = next((at, beat) for at, beat in world.played if at > 4.013 and beat.turn_id == 1)

@@ -18,7 +18,8 @@ from peer_remote.performer import Ears, perform
 from peer_remote.settings import Settings
 from peer_remote.turn import Cast
 from signaling.client import SignalingClient
-from tests.component.signaling_peers import serving, token
+from signaling.protocol import Role
+from tests.component.signaling_peers import Service, serving, token
 from tests.viewer import Viewer
 
 ROOM = "main"
@@ -29,11 +30,11 @@ SIZE_PX = 128
 class Theatre:
     """A running performance; `viewer()` makes one more guest."""
 
-    url: str
+    service: Service
     metrics: Metrics
 
-    def viewer(self, **options: Any) -> Viewer:
-        return Viewer(self.url, ROOM, token("viewer"), **options)
+    def viewer(self, *, role: Role = "viewer", **options: Any) -> Viewer:
+        return Viewer(self.service.url, ROOM, token(role), **options)
 
     def figure(self, name: str) -> float:
         """A metric of the performer, such as `understudy_viewers`."""
@@ -60,7 +61,7 @@ async def theatre(
         wire = SignalingClient(service.url, ROOM, token("performer"))
         performing = tasks.create_task(perform(settings, cast, ears, wire=wire, metrics=metrics), name="performer")
         try:
-            yield Theatre(service.url, metrics)
+            yield Theatre(service, metrics)
             assert not performing.done(), "the performer ended before its guests"
         finally:
             performing.cancel()
