@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiortc import RTCPeerConnection, RTCRtpReceiver
+from aiortc.codecs import is_rtx
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
@@ -86,6 +87,9 @@ def attach_video(
 
     async def take(packet: Any, arrival_time_ms: int) -> None:
         intake.heed_decoder()
+        if intake.sent_again(packet):
+            # It carries the time of its first sending, by which aiortc would take it for a jam and lower the bit rate.
+            packet.extensions.abs_send_time = None
         await handle(packet, arrival_time_ms=arrival_time_ms)
         if intake.ssrc is None:
             return
@@ -195,6 +199,10 @@ class _VideoIntake:
         for picture in pictures:
             self._decoder.put((codec, JitterFrame(picture.data, picture.timestamp)))
         return False, None
+
+    def sent_again(self, packet: Any) -> bool:
+        codec = self._codecs.get(packet.payload_type)
+        return codec is not None and is_rtx(codec)
 
     def heed_decoder(self) -> None:
         """Ask for a key frame if the decoder failed, but no more often than the rules say, as aiortc would."""
