@@ -168,6 +168,9 @@ function received(message) {
       turnWatch.caption(message);
       element("spoken").textContent = message.text;
       break;
+    case "silence":
+      captions.cut(now_ms);
+      break;
     case "turn_ended":
       if (message.reason !== "finished") captions.cut(now_ms);
       conversation.turnEnded(message);

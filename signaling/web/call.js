@@ -32,6 +32,7 @@ export class Call {
   #performer_seen = false;
   #microphone_track = null;
   #attempts = 0;
+  #refusal = null;
 
   constructor({ url, room, token, codec, on }) {
     this.#codec = codec;
@@ -47,8 +48,8 @@ export class Call {
         },
         message: (message) => this.#fromService(message),
         refused: (error) => {
-          this.stop();
-          on.refused(error);
+          this.#refusal = error;
+          if (!this.#live) this.#giveUp(); // A live connection does not need the service: it goes on as it is.
         },
       },
     });
@@ -120,7 +121,7 @@ export class Call {
         this.#peers = new Map(message.peers.map((peer) => [peer.peer_id, peer.role]));
         this.#peers.set(message.peer_id, message.role);
         this.#ice_servers = message.ice_servers;
-        if (!this.#live) this.#connect(); // A live connection does not need the service: it goes on as it is.
+        if (!this.#live) this.#connect();
         break;
       case "peer_joined":
         this.#peers.set(message.peer.peer_id, message.peer.role);
@@ -128,7 +129,8 @@ export class Call {
         break;
       case "peer_left":
         this.#peers.delete(message.peer_id);
-        if (message.peer_id === this.#connection?.performer_id) this.#hangUp();
+        // A performer that only lost the service still performs; that it is gone shows in the connection itself.
+        if (message.peer_id === this.#connection?.performer_id && !this.#live) this.#hangUp();
         if (this.#performer !== null && this.#connection === null) this.#connect();
         break;
       case "answer":
@@ -188,8 +190,18 @@ export class Call {
   /** Give this connection up and try another after a while. */
   #retry() {
     this.#hangUp();
+    if (this.#refusal !== null) {
+      this.#giveUp();
+      return;
+    }
     this.#timer = setTimeout(() => this.#connect(), this.#backoff.failed());
     this.#on.changed();
+  }
+
+  /** The service does not let us in any more, and there is no connection left. */
+  #giveUp() {
+    this.stop();
+    this.#on.refused(this.#refusal);
   }
 
   #hangUp() {

@@ -18,15 +18,27 @@ export function wordStarts(words) {
 /** The clauses of the turn that is being said; all times come from the caller. */
 export class Captions {
   #clauses = [];
+  #newest = { turn_id: -1, index: -1 };
+  #came_after_ms = 0;
 
-  /** Take a caption message; `delay_ms` is how long its sound still waits in the browser's jitter buffer. */
-  add({ turn_id, index, text, duration_ms }, now_ms, delay_ms = 0) {
+  /**
+   * Take a caption message; `delay_ms` is how long its sound still waits in the browser's jitter buffer. A clause comes
+   * with its first sample, or once more when the double goes on in the middle of it: then it began earlier.
+   */
+  add({ turn_id, index, text, duration_ms, at_s }, now_ms, delay_ms = 0) {
     const words = text.split(/\s+/).filter(Boolean);
     if (words.length === 0) return;
-    const start_ms = now_ms + delay_ms;
-    this.#clauses = this.#clauses.filter((clause) => clause.turn_id === turn_id).slice(1 - KEPT_CLAUSES);
+    if (turn_id !== this.#newest.turn_id || index > this.#newest.index) {
+      this.#newest = { turn_id, index };
+      this.#came_after_ms = now_ms - at_s * 1000;
+    }
+    const start_ms = Math.min(now_ms, at_s * 1000 + this.#came_after_ms) + delay_ms;
+    this.#clauses = this.#clauses
+      .filter((clause) => clause.turn_id === turn_id && clause.index < index)
+      .slice(1 - KEPT_CLAUSES);
     this.#clauses.push({
       key: `${turn_id}.${index}`,
+      index,
       turn_id,
       words,
       starts: wordStarts(words),

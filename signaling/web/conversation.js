@@ -38,11 +38,11 @@ export class Conversation {
     else if (text.trim() !== "") this.#add({ who: "user", text, status: "said" });
   }
 
-  /** The double says a clause (a caption message). */
-  caption({ turn_id, text }) {
+  /** The double says a clause (a caption message), perhaps one that it was stopped in before. */
+  caption({ turn_id, index, text }) {
     const entry = this.#entries.find((one) => one.status === "speaking" && one.turn_id === turn_id);
-    if (entry) this.#replace(entry, { text: `${entry.text} ${text}` });
-    else this.#add({ who: "double", text, status: "speaking", turn_id });
+    if (!entry) this.#add({ who: "double", text, status: "speaking", turn_id, index });
+    else if (index > entry.index) this.#replace(entry, { text: `${entry.text} ${text}`, index });
   }
 
   /** A turn is over (a turn_ended message): its text is what was really said. */
