@@ -10,13 +10,15 @@ from peer_local.playback.resampling import FractionalReader
 
 _MS = SPEECH_RATE_HZ // 1_000
 _FADE_SAMPLES = 5 * _MS
-_MARGIN_MS = 10.0
-"""What should be left when least is left: with devices that work in blocks of 10 to 20 ms this makes 30 to 45 ms."""
+_MARGIN_MS = 6.0
+"""What should be left beyond one block of the input when least is left. That block is needed because the two devices'
+blocks slide past each other with the drift, once in minutes, and then a whole one is missing from one pull to the next.
+With blocks of 10 ms this makes 20 to 40 ms."""
 _HIGHEST_MARGIN_MS = 60.0
 _MARGIN_STEP_MS = 10.0
 _MARGIN_FALL_PER_S = 0.5
-_HEAD_START_MS = 25
-"""What is waited for beyond the margin before the voice starts: about one block of the input."""
+_LONGEST_BLOCK = 25 * _MS
+"""Longer ones are taken for what piled up during a stall."""
 _SURPLUS_MS = 150
 """More than this beyond the margin is jumped over, less is caught up by playing faster."""
 _CAPACITY_MS = 1_000
@@ -43,6 +45,7 @@ class OwnVoice:
         self._meter = Meter()
         self._running = False
         self._margin_ms = _MARGIN_MS
+        self._block_samples = 0
         self._ratio = 1.0
         self._lowest_samples = float("inf")
         self._window_s = 0.0
@@ -64,6 +67,7 @@ class OwnVoice:
         """Take what the microphone recorded."""
         with self._lock:
             self._reader.push(samples)
+            self._block_samples = max(self._block_samples, min(len(samples), _LONGEST_BLOCK))
         self._meter.push(samples)
 
     def pull(self, count: int, at_s: float) -> Samples:
@@ -77,8 +81,8 @@ class OwnVoice:
 
     def _read(self, count: int) -> Samples:
         reader = self._reader
-        margin_samples = self._margin_ms * _MS
-        ready_samples = count + margin_samples + _HEAD_START_MS * _MS
+        margin_samples = self._margin_ms * _MS + self._block_samples
+        ready_samples = count + margin_samples + self._block_samples
         if not self._running:
             if reader.waiting_samples < ready_samples:
                 return self._continued(np.zeros(count, np.float32))
@@ -136,6 +140,6 @@ class OwnVoice:
         if self._window_s < _WINDOW_S:
             return
         self._margin_ms = max(_MARGIN_MS, self._margin_ms - _MARGIN_FALL_PER_S * self._window_s)
-        surplus_s = (self._lowest_samples / _MS - self._margin_ms) / 1_000
+        surplus_s = (self._lowest_samples - self._block_samples) / SPEECH_RATE_HZ - self._margin_ms / 1_000
         self._ratio = 1.0 + float(np.clip(surplus_s / _RESPONSE_S, -_STRONGEST_RATIO, _STRONGEST_RATIO))
         self._start_window()
