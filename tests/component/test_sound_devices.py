@@ -1,0 +1,86 @@
+"""Real sound devices of a private PulseAudio: what an application hears from the virtual microphone, and when."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from peer_local.devices.pulse import CABLE_SOURCE, CABLE_SOURCE_TITLE, PulseServer, VirtualMicrophone
+from tests.sound_server import SPEAKER, SoundServer, available, level_breaks, sound_server
+
+pytestmark = pytest.mark.skipif(not available(), reason="needs PulseAudio, its tools and PortAudio")
+
+SECONDS = 3.0
+FREQUENCY_HZ = 440.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SoundServer]:
+    with sound_server() as running:
+        yield running
+
+
+def play(server: SoundServer) -> Any:
+    """What the program sine_player prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.component.sine_player", str(SECONDS), str(FREQUENCY_HZ)],
+        env={**os.environ, **server.environment},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS + 30,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_virtual_microphone_appears_once_and_goes_with_who_made_it(server: SoundServer) -> None:
+    mine = VirtualMicrophone(PulseServer(server.pactl))
+    assert not mine.exists()
+    mine.create()
+    mine.create()
+    titles = [source.title for source in PulseServer(server.pactl).sources()]
+    assert titles.count(CABLE_SOURCE_TITLE) == 1
+    another = VirtualMicrophone(PulseServer(server.pactl))
+    another.create()
+    another.remove()
+    assert mine.exists()
+    mine.remove()
+    assert not mine.exists()
+    assert PulseServer(server.pactl).default_sink() == SPEAKER
+
+
+def test_an_application_hears_every_sample_when_the_player_said_it_would(server: SoundServer) -> None:
+    cable = VirtualMicrophone(PulseServer(server.pactl))
+    cable.create()
+    try:
+        with server.recording(CABLE_SOURCE) as recording:
+            played = play(server)
+        assert cable.exists()
+    finally:
+        cable.remove()
+    assert played["name"] == "Understudy (cable)"
+    assert played["alive"]
+    assert (played["underflows"], played["failed_pulls"]) == (0, 0)
+
+    samples = recording.samples
+    sounding = np.flatnonzero(np.abs(samples) > 0.25)
+    first, last = int(sounding[0]), int(sounding[-1])
+    assert last - first > (SECONDS - 0.5) * 48_000
+    assert level_breaks(samples[first : last - 48], FREQUENCY_HZ) == 0
+
+    positions, at_s, _ = np.array(played["pulls"]).T
+    counts, arrived_s = recording.arrived_s()
+    heard = (counts > first + 24_000) & (counts < last - 4_800)
+    late_ms = 1_000 * (arrived_s - np.interp(counts - first, positions, at_s))[heard]
+    print(f"arrival minus at_s: p5 {np.percentile(late_ms, 5):.1f}, p50 {np.median(late_ms):.1f} ms")
+    assert abs(np.median(late_ms)) <= 20
+
+
+def test_the_virtual_microphone_is_gone_after_the_program_that_made_it(server: SoundServer) -> None:
+    assert play(server)["alive"]
+    assert not VirtualMicrophone(PulseServer(server.pactl)).exists()
