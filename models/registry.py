@@ -12,7 +12,7 @@ from models.interfaces import (
     SpeechSynthesizer,
     VoiceActivityDetector,
 )
-from models.settings import EngineSettings
+from models.settings import EngineSettings, HearingSettings
 
 Kind = Literal["vad", "turn", "asr", "llm", "tts", "face"]
 
@@ -28,18 +28,18 @@ ENGINES: dict[Kind, dict[str, str]] = {
 
 
 @overload
-def create(kind: Literal["vad"], settings: EngineSettings) -> VoiceActivityDetector: ...
+def create(kind: Literal["vad"], settings: HearingSettings) -> VoiceActivityDetector: ...
 @overload
-def create(kind: Literal["turn"], settings: EngineSettings) -> EndOfTurnDetector: ...
+def create(kind: Literal["turn"], settings: HearingSettings) -> EndOfTurnDetector: ...
 @overload
-def create(kind: Literal["asr"], settings: EngineSettings) -> SpeechRecognizer: ...
+def create(kind: Literal["asr"], settings: HearingSettings) -> SpeechRecognizer: ...
 @overload
 def create(kind: Literal["llm"], settings: EngineSettings) -> LanguageModel: ...
 @overload
 def create(kind: Literal["tts"], settings: EngineSettings) -> SpeechSynthesizer: ...
 @overload
 def create(kind: Literal["face"], settings: EngineSettings) -> Face: ...
-def create(kind: Kind, settings: EngineSettings) -> Any:
+def create(kind: Kind, settings: HearingSettings) -> Any:
     """Make the engine of `kind` that `settings` choose; loading a model may take seconds.
 
     Raises EngineUnavailable when the machine lacks what it needs and WeightsMissing when its files were not fetched.

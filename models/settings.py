@@ -56,13 +56,18 @@ class FaceSettings(Section):
     """Width and height of the square picture."""
 
 
-class EngineSettings(Section):
-    """One section per kind of engine."""
+class HearingSettings(Section):
+    """The sections of the engines that listen. A program's settings inherit the sections of the engines it runs."""
 
     weights: WeightsSettings = WeightsSettings()
     vad: VadSettings = VadSettings()
     turn: TurnSettings = TurnSettings()
     asr: AsrSettings = AsrSettings()
+
+
+class EngineSettings(HearingSettings):
+    """One section per kind of engine."""
+
     llm: LlmSettings = LlmSettings()
     tts: TtsSettings = TtsSettings()
     face: FaceSettings = FaceSettings()

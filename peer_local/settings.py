@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
-from models.settings import AsrSettings, Section, TurnSettings, VadSettings, WeightsSettings
+from models.settings import HearingSettings, Section
 from peer_local.interfaces import Who
 from signaling.protocol import Room
 from signaling.settings import StrictSettings
@@ -103,7 +103,7 @@ class RecorderSettings(Section):
     """Records what goes on air to this MP4 file."""
 
 
-class Settings(StrictSettings):
+class Settings(HearingSettings, StrictSettings):
     """Settings of the program `python -m peer_local`."""
 
     local: LocalSettings = LocalSettings()
@@ -112,7 +112,3 @@ class Settings(StrictSettings):
     ears: EarsSettings = EarsSettings()
     playout: PlayoutSettings = PlayoutSettings()
     recorder: RecorderSettings = RecorderSettings()
-    weights: WeightsSettings = WeightsSettings()
-    vad: VadSettings = VadSettings()
-    turn: TurnSettings = TurnSettings()
-    asr: AsrSettings = AsrSettings()

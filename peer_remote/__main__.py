@@ -110,7 +110,7 @@ async def _run(settings: Settings) -> None:
             loop.add_signal_handler(stop, task.cancel)
     try:
         async with AsyncExitStack() as stack:
-            cast, ears = await load(settings.engines(), stack)
+            cast, ears = await load(settings, stack)
             await perform(settings, cast, ears, wire=wire, metrics=metrics)
     except asyncio.CancelledError:
         logger.info("stopped")

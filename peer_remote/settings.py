@@ -5,17 +5,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from models.interfaces import Message
-from models.settings import (
-    AsrSettings,
-    EngineSettings,
-    FaceSettings,
-    LlmSettings,
-    Section,
-    TtsSettings,
-    TurnSettings,
-    VadSettings,
-    WeightsSettings,
-)
+from models.settings import EngineSettings, Section
 from peer_remote.encoders import VideoCodec
 from signaling.settings import StrictSettings
 
@@ -74,19 +64,8 @@ class PersonaSettings(Section):
         return text.replace("{name}", self.name)
 
 
-class Settings(StrictSettings):
+class Settings(EngineSettings, StrictSettings):
+    """Settings of the program `python -m peer_remote`."""
+
     remote: RemoteSettings = RemoteSettings()
     persona: PersonaSettings = PersonaSettings()
-    weights: WeightsSettings = WeightsSettings()
-    vad: VadSettings = VadSettings()
-    turn: TurnSettings = TurnSettings()
-    asr: AsrSettings = AsrSettings()
-    llm: LlmSettings = LlmSettings()
-    tts: TtsSettings = TtsSettings()
-    face: FaceSettings = FaceSettings()
-
-    def engines(self) -> EngineSettings:
-        """The engines' sections alone."""
-        return EngineSettings(
-            weights=self.weights, vad=self.vad, turn=self.turn, asr=self.asr, llm=self.llm, tts=self.tts, face=self.face
-        )

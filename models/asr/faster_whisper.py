@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.asr.guards import Hypothesis, believable, loops
 from models.errors import EngineFailed, EngineUnavailable
 from models.interfaces import HEARING_RATE_HZ, Samples, Transcript
-from models.settings import EngineSettings
+from models.settings import HearingSettings
 from models.weights import locate
 from models.worker import Worker
 
@@ -121,7 +121,7 @@ class WhisperRecognizer:
         )
 
 
-def create(settings: EngineSettings) -> WhisperRecognizer:
+def create(settings: HearingSettings) -> WhisperRecognizer:
     """The model that `settings.asr` names. Raises WeightsMissing and EngineUnavailable."""
     asr = settings.asr
     return WhisperRecognizer(locate(asr.model, settings.weights.dir), threads=asr.threads)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from models.errors import EngineFailed
 from models.interfaces import Samples, Transcript
-from models.settings import EngineSettings
+from models.settings import HearingSettings
 
 
 class ScriptedRecognizer:
@@ -28,5 +28,5 @@ class ScriptedRecognizer:
         self._closed = True
 
 
-def create(settings: EngineSettings) -> ScriptedRecognizer:
+def create(settings: HearingSettings) -> ScriptedRecognizer:
     return ScriptedRecognizer()

@@ -1,7 +1,7 @@
 """An end-of-turn detector with one opinion, for tests and for end of turn by silence alone."""
 
 from models.interfaces import Samples
-from models.settings import EngineSettings
+from models.settings import HearingSettings
 
 
 class AlwaysDone:
@@ -16,5 +16,5 @@ class AlwaysDone:
     async def aclose(self) -> None: ...
 
 
-def create(settings: EngineSettings) -> AlwaysDone:
+def create(settings: HearingSettings) -> AlwaysDone:
     return AlwaysDone()

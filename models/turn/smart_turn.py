@@ -7,7 +7,7 @@ import onnxruntime
 
 from models.errors import WeightsMissing
 from models.interfaces import HEARING_RATE_HZ, Samples
-from models.settings import EngineSettings
+from models.settings import HearingSettings
 from models.turn.features import log_mel
 from models.weights import locate
 from models.worker import Worker
@@ -42,7 +42,7 @@ class SmartTurn:
         return float(probabilities.flat[0])
 
 
-def create(settings: EngineSettings) -> SmartTurn:
+def create(settings: HearingSettings) -> SmartTurn:
     """Raises WeightsMissing."""
     directory = locate(MODEL, settings.weights.dir)
     path = next(iter(sorted(directory.glob("*.onnx"))), None)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.interfaces import VAD_WINDOW_SAMPLES, Samples
-from models.settings import EngineSettings
+from models.settings import HearingSettings
 
 _FLOOR_RISE_DB = 0.1
 """How far the noise floor climbs in a window of 32 ms: 3 dB a second, slower than a sentence."""
@@ -33,5 +33,5 @@ class EnergyVad:
         self._floor_db = self._quietest_db
 
 
-def create(settings: EngineSettings) -> EnergyVad:
+def create(settings: HearingSettings) -> EnergyVad:
     return EnergyVad()

@@ -7,7 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.interfaces import VAD_WINDOW_SAMPLES, Samples
-from models.settings import EngineSettings
+from models.settings import HearingSettings
 
 _CONTEXT_SAMPLES = 64
 """The model sees the end of the window before; without it the probabilities are wrong though plausible."""
@@ -47,5 +47,5 @@ class SileroVad:
         self._cell = _zeros()
 
 
-def create(settings: EngineSettings) -> SileroVad:
+def create(settings: HearingSettings) -> SileroVad:
     return SileroVad()
