@@ -64,7 +64,7 @@ class TurnRules:
     longest_hold_s: float = 4.0
     """By then it is decided; the performer gives a held answer up after 6 s."""
     most_false_holds: int = 3
-    """After so many of one answer for no words at all only words interrupt it: it is a noise, or an uncancelled echo."""
+    """After so many of one answer for no words at all only words interrupt it: a noise, or an uncancelled echo."""
     unmute_after_s: float = 0.3
     """Half duplex: the room and the call echo so long."""
     goes_on_s: float = 2.0

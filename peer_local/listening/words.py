@@ -7,8 +7,8 @@ _LONG = re.compile(r"(.)\1+")
 BACKCHANNELS = frozenset(
     _LONG.sub(r"\1", word)
     for word in (
-        "mhm mm hm huh uhhuh uh um erm er ah aha oh wow yeah yep yup yes ya ok okay right sure exactly indeed true cool "
-        "nice great good ha haha "
+        "mhm mm hm huh uhhuh uh um erm er ah aha oh wow yeah yep yup yes ya ok okay right sure exactly indeed true "
+        "cool nice great good ha haha "
         # Ukrainian, and what the recognizer writes for it
         "ага угу м мгм мхм хм гм так ну ок окей добре гаразд ясно зрозуміло точно авжеж звісно о ого ой ух аха да "
         "понятно хорошо"

@@ -1,0 +1,220 @@
+"""The double does not hear itself: WebRTC's echo canceller (AEC3), fed with what we really play.
+
+    played (rate, when heard) ─► 16 kHz ─► ring ──┐ the frame that was heard when the input was recorded, and a little
+    recorded (16 kHz, when)  ─► frames of 10 ms ──┴─► AEC3 ─► the input without the double
+
+The two are aligned by the times that both devices give. What is left, an echo path of up to 0.4 s, AEC3 finds by
+itself; an echo that comes before its reference it cannot undo, so the reference is fed LOOK_AHEAD_S early.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
+
+logger = logging.getLogger(__name__)
+
+FRAME_SAMPLES = HEARING_RATE_HZ // 100
+"""10 ms, the only frame that WebRTC's audio processing takes."""
+LOOK_AHEAD_S = 0.06
+"""Devices tell their times with errors of some tens of milliseconds; more than 0.4 s AEC3 does not find."""
+LONGEST_WAIT_S = 0.1
+"""An input frame waits at most so long for its reference: an output with a small buffer is told late what it plays."""
+STALE_S = 0.3
+"""Nothing played for so long: there is no reference to wait for."""
+RING_S = 2.0
+JUMP_S = 0.04
+"""An error of time above this is a gap; one below it is jitter or drift, which is followed slowly."""
+FOLLOW = 0.02
+"""Share of a time's error that is believed at each block."""
+SLACK_SAMPLES = 16
+"""1 ms: further apart, the reference is shifted against the input by a sample per frame, which AEC3 can follow."""
+
+Processor = Callable[[NDArray[np.int16], NDArray[np.int16]], NDArray[np.int16]]
+"""Takes FRAME_SAMPLES of what is played and of what is recorded; returns the latter without the former."""
+
+
+def webrtc() -> Processor:
+    """AEC3 of livekit's package; 0.06 ms a frame. Raises ImportError where it cannot be loaded."""
+    from livekit.rtc import AudioFrame, AudioProcessingModule
+
+    module = AudioProcessingModule(echo_cancellation=True)
+    far, near = bytearray(2 * FRAME_SAMPLES), bytearray(2 * FRAME_SAMPLES)
+    far_frame = AudioFrame(far, HEARING_RATE_HZ, 1, FRAME_SAMPLES)
+    near_frame = AudioFrame(near, HEARING_RATE_HZ, 1, FRAME_SAMPLES)
+
+    def process(played: NDArray[np.int16], recorded: NDArray[np.int16]) -> NDArray[np.int16]:
+        far[:] = played.tobytes()
+        near[:] = recorded.tobytes()
+        module.process_reverse_stream(far_frame)
+        module.set_stream_delay_ms(0)  # it searches from here upwards; told too much it never looks below
+        module.process_stream(near_frame)
+        return np.frombuffer(bytes(near), np.int16)
+
+    return process
+
+
+def echo_canceller(wanted: bool) -> "EchoCanceller | None":
+    """None when it is not wanted or cannot be had, which is logged once."""
+    if not wanted:
+        return None
+    try:
+        return EchoCanceller(webrtc())
+    except Exception as error:  # a foreign library that may fail in its own ways
+        logger.warning("echo_cancellation_off", extra={"error": type(error).__name__, "install": "livekit"})
+        return None
+
+
+class StreamClock:
+    """When the samples of a stream sounded: the times of its blocks without their jitter. Pure."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self.end_s: float | None = None
+        """When the next sample sounds."""
+
+    def push(self, count: int, at_s: float) -> float:
+        """Take a block of `count` samples whose first one sounded at `at_s`; return the gap before it.
+
+        A negative gap means that it overlaps what came before; 0 means that it follows it.
+        """
+        error_s = 0.0 if self.end_s is None else at_s - self.end_s
+        gap_s = error_s if abs(error_s) > JUMP_S else 0.0
+        start_s = at_s if self.end_s is None or gap_s else self.end_s + FOLLOW * error_s
+        self.end_s = start_s + count / self._rate_hz
+        return gap_s
+
+
+class Reference:
+    """The last RING_S of what was played, at 16 kHz. Not for two threads."""
+
+    def __init__(self, rate_hz: int = SPEECH_RATE_HZ) -> None:
+        self._rate_hz = rate_hz
+        self._clock = StreamClock(rate_hz)
+        self._resampler = soxr.ResampleStream(rate_hz, HEARING_RATE_HZ, 1, dtype="float32", quality="LQ")
+        self._ring = np.zeros(round(RING_S * HEARING_RATE_HZ), np.float32)
+        self._taken = 0
+        """Samples taken, at the input's rate."""
+        self._end = 0
+        """Samples written; the resampler keeps some milliseconds back."""
+
+    def push(self, samples: Samples, at_s: float) -> None:
+        """Take what is played; its first sample is heard at `at_s`."""
+        gap_s = self._clock.push(len(samples), at_s)
+        if gap_s > 0:
+            self._write(np.zeros(round(min(gap_s, RING_S) * self._rate_hz), np.float32))
+        self._write(samples)
+
+    def position(self, at_s: float) -> int | None:
+        """Which sample is heard at `at_s`; None when nothing was played within STALE_S before."""
+        end_s = self._clock.end_s
+        if end_s is None or at_s > end_s + STALE_S:
+            return None
+        return round(self._taken * HEARING_RATE_HZ / self._rate_hz - (end_s - at_s) * HEARING_RATE_HZ)
+
+    def has(self, position: int) -> bool:
+        """Whether the frame at `position` was played already."""
+        return position + FRAME_SAMPLES <= self._end
+
+    def frame(self, position: int) -> Samples:
+        """FRAME_SAMPLES from `position` on; silence where nothing is known."""
+        places = np.arange(position, position + FRAME_SAMPLES)
+        known = (places >= max(0, self._end - len(self._ring))) & (places < self._end)
+        return np.where(known, self._ring[places % len(self._ring)], np.float32(0))
+
+    def _write(self, samples: Samples) -> None:
+        self._taken += len(samples)
+        resampled = self._resampler.resample_chunk(samples)[-len(self._ring) :]
+        places = np.arange(self._end, self._end + len(resampled)) % len(self._ring)
+        self._ring[places] = resampled
+        self._end += len(resampled)
+
+
+class EchoCanceller:
+    """Takes the double out of what an input hears: `played` on the output's thread, `clean` on the input's.
+
+    Budget: 0.1 ms for 10 ms of sound; it adds no delay unless the reference is late, and then LONGEST_WAIT_S at most;
+    frames that went without their reference are counted in `starved`. If the processor fails it is switched off, and
+    sound passes as it is.
+    """
+
+    def __init__(self, processor: Processor, *, rate_hz: int = SPEECH_RATE_HZ) -> None:
+        """`rate_hz` is the rate of what is played."""
+        self._processor: Processor | None = processor
+        self._lock = threading.Lock()  # held for some array copies
+        self._reference = Reference(rate_hz)
+        self._next: int | None = None
+        self._rest: Samples = np.zeros(0, np.float32)
+        self.starved = 0
+
+    @property
+    def works(self) -> bool:
+        return self._processor is not None
+
+    def played(self, samples: Samples, at_s: float) -> None:
+        """The double is heard: the first of `samples` at `at_s`."""
+        with self._lock:
+            self._reference.push(samples, at_s)
+
+    def clean(self, samples: Samples, at_s: float) -> Samples:
+        """Samples at 16 kHz, the first of them recorded at `at_s`, without echo; some may come with a later call."""
+        self._rest, start_s = np.concatenate((self._rest, samples)), at_s - len(self._rest) / HEARING_RATE_HZ
+        cleaned = [np.zeros(0, np.float32)]
+        done = 0
+        while done + FRAME_SAMPLES <= len(self._rest):
+            waiting_s = (len(self._rest) - done) / HEARING_RATE_HZ
+            recorded_s = start_s + done / HEARING_RATE_HZ
+            reference = self._reference_for(recorded_s, must=waiting_s > LONGEST_WAIT_S)
+            if reference is None:
+                break
+            cleaned.append(self._process(reference, self._rest[done : done + FRAME_SAMPLES]))
+            done += FRAME_SAMPLES
+        self._rest = self._rest[done:]
+        return np.concatenate(cleaned)
+
+    @property
+    def waiting_samples(self) -> int:
+        """Recorded and not yet given back."""
+        return len(self._rest)
+
+    def _reference_for(self, recorded_s: float, *, must: bool) -> Samples | None:
+        """What was heard at `recorded_s`, and LOOK_AHEAD_S; None: not known yet."""
+        with self._lock:
+            wanted = self._reference.position(recorded_s + LOOK_AHEAD_S)
+            if wanted is None:
+                self._next = None
+                return np.zeros(FRAME_SAMPLES, np.float32)
+            position = self._steadied(wanted)
+            if not self._reference.has(position):
+                if not must:
+                    return None
+                self.starved += 1
+            self._next = position + FRAME_SAMPLES
+            return self._reference.frame(position)
+
+    def _steadied(self, wanted: int) -> int:
+        """Go on where the last frame ended, and follow drift by a sample at a time."""
+        if self._next is None or abs(wanted - self._next) > JUMP_S * HEARING_RATE_HZ:
+            return wanted
+        error = wanted - self._next
+        return self._next + (0 if abs(error) <= SLACK_SAMPLES else 1 if error > 0 else -1)
+
+    def _process(self, played: Samples, recorded: Samples) -> Samples:
+        if self._processor is None:
+            return recorded
+        try:
+            cleaned = self._processor(_to_int16(played), _to_int16(recorded))
+        except Exception as error:
+            self._processor = None
+            logger.error("echo_cancellation_failed", extra={"error": type(error).__name__})
+            return recorded
+        return cleaned.astype(np.float32) / np.float32(32_768)
+
+
+def _to_int16(samples: Samples) -> NDArray[np.int16]:
+    return (samples * 32_767).clip(-32_768, 32_767).astype(np.int16)
