@@ -56,8 +56,10 @@ class FaceSettings(Section):
     """Width and height of the square picture."""
 
 
-class HearingSettings(Section):
+class HearingSettings(BaseModel):
     """The sections of the engines that listen. A program's settings inherit the sections of the engines it runs."""
+
+    model_config = ConfigDict(frozen=True)
 
     weights: WeightsSettings = WeightsSettings()
     vad: VadSettings = VadSettings()

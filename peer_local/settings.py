@@ -103,7 +103,7 @@ class RecorderSettings(Section):
     """Records what goes on air to this MP4 file."""
 
 
-class Settings(HearingSettings, StrictSettings):
+class Settings(StrictSettings, HearingSettings):
     """Settings of the program `python -m peer_local`."""
 
     local: LocalSettings = LocalSettings()

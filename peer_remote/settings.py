@@ -64,7 +64,7 @@ class PersonaSettings(Section):
         return text.replace("{name}", self.name)
 
 
-class Settings(EngineSettings, StrictSettings):
+class Settings(StrictSettings, EngineSettings):
     """Settings of the program `python -m peer_remote`."""
 
     remote: RemoteSettings = RemoteSettings()
