@@ -56,10 +56,8 @@ class FaceSettings(Section):
     """Width and height of the square picture."""
 
 
-class HearingSettings(BaseModel):
+class HearingSettings(Section):
     """The sections of the engines that listen. A program's settings inherit the sections of the engines it runs."""
-
-    model_config = ConfigDict(frozen=True)
 
     weights: WeightsSettings = WeightsSettings()
     vad: VadSettings = VadSettings()

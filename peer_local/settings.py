@@ -106,6 +106,8 @@ class RecorderSettings(Section):
 class Settings(StrictSettings, HearingSettings):
     """Settings of the program `python -m peer_local`."""
 
+    model_config = StrictSettings.model_config
+
     local: LocalSettings = LocalSettings()
     camera: CameraSettings = CameraSettings()
     microphone: MicrophoneSettings = MicrophoneSettings()

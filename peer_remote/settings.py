@@ -67,5 +67,7 @@ class PersonaSettings(Section):
 class Settings(StrictSettings, EngineSettings):
     """Settings of the program `python -m peer_remote`."""
 
+    model_config = StrictSettings.model_config
+
     remote: RemoteSettings = RemoteSettings()
     persona: PersonaSettings = PersonaSettings()

@@ -70,7 +70,7 @@ def test_a_misspelt_section_in_the_env_file_is_refused_too() -> None:
 
 def test_a_section_like_no_other_gets_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_XYZZY__A", "1")
-    assert "sections are asr, face," in failure()
+    assert "sections are asr, camera," in failure()
 
 
 def test_sections_of_other_programs_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
