@@ -1,7 +1,7 @@
 """A line editor without a terminal: keys in, finished lines out."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 LONGEST_CHARACTERS = 2_000
 """What one message to the performer may hold."""
@@ -37,16 +37,14 @@ class LineEditor:
         self.cursor = 0
         """Between 0 and len(text), in characters."""
 
-    def feed(self, keys: str) -> list[tuple[str, str]]:
-        """Take what was typed since the last call."""
-        events: list[tuple[str, str]] = []
+    def feed(self, keys: str) -> Iterator[tuple[str, str]]:
+        """Take what was typed since the last call; the events must be taken, one by one, as each may `set` the line."""
         for key in _KEY.findall(keys):
             name = _NAMES.get(key)
             if name is not None:
-                events += self._press(name)
+                yield from self._press(name)
             elif key.isprintable() and len(self.text) < LONGEST_CHARACTERS:
                 self._replace(self.text[: self.cursor] + key + self.text[self.cursor :], self.cursor + 1)
-        return events
 
     def set(self, text: str) -> None:
         """Put `text` into the line for editing."""

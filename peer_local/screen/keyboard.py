@@ -155,8 +155,10 @@ def open_keyboard(*, key_by_key: bool = True) -> Keyboard | None:
             return WindowsKeyboard(msvcrt.kbhit, msvcrt.getwch if key_by_key else msvcrt.getwche)
         return WindowsPipe(descriptor, lambda: _bytes_waiting(msvcrt.get_osfhandle(descriptor)))
     else:
-        if os.isatty(descriptor) and os.tcgetpgrp(descriptor) != os.getpgrp():
-            return None  # started in the background: touching the terminal would stop the program
+        if os.isatty(descriptor):
+            with suppress(OSError):  # a terminal that is not the one that controls us has no background
+                if os.tcgetpgrp(descriptor) != os.getpgrp():
+                    return None  # started in the background: touching the terminal would stop the program
         return PosixKeyboard(descriptor, key_by_key=key_by_key)
 
 

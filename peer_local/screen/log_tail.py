@@ -7,16 +7,14 @@ from typing import TextIO
 KEPT_LINES = 500
 
 
-class LogTail(io.TextIOBase):
+class LogTail(io.StringIO):
     """A stream for logs.setup: keeps the last lines until `release` writes them out, and passes on all after that."""
 
     def __init__(self, kept_lines: int = KEPT_LINES) -> None:
+        super().__init__()
         self._lines: deque[str] = deque(maxlen=kept_lines)
         self._dropped = 0
         self._stream: TextIO | None = None
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, text: str) -> int:
         """Take whole lines, as log handlers write them; called under the handler's lock."""

@@ -8,6 +8,7 @@ answer   | 1.42 s
 
 import contextlib
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from peer_local.control import Controls
@@ -78,7 +79,7 @@ class PlainLog:
         self._desk = Desk(controls, quit_program)
         self._write = write or _to_stdout
         self._before = View()
-        self._waiting: list[str] = []
+        self._waiting: deque[str] = deque(maxlen=WAITING_LINES)
         self._typed_so_far = ""
         self._thread = TerminalThread(keyboard, open_terminal=self._terminal, typed=self._typed, interval_s=interval_s)
 
@@ -102,18 +103,18 @@ class PlainLog:
             self._desk.help, self._desk.notice = False, ""
 
     def _say(self, lines: list[str]) -> None:
-        self._waiting = [*self._waiting, *lines][-WAITING_LINES:]
+        self._waiting.extend(lines)
 
     @contextlib.contextmanager
     def _terminal(self) -> Iterator[Callable[[], None]]:
         def draw() -> None:
-            lines, self._waiting = self._waiting, []
-            if lines:
-                self._write("".join(f"{line}\n" for line in lines))
+            while self._waiting:
+                self._write(f"{self._waiting.popleft()}\n")
 
         yield draw
 
 
 def _to_stdout(text: str) -> None:
-    sys.stdout.write(text)
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()

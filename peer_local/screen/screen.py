@@ -17,6 +17,12 @@ from peer_local.screen.view import View
 REFRESH_HZ = 8
 
 
+def possible(console: Console | None = None) -> bool:
+    """Whether standard output is a terminal that can show the screen."""
+    console = console or Console()
+    return console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")
+
+
 class Screen:
     """Shows what `view` returns, on the terminal's second page, and carries out what is typed, until cancelled.
 
