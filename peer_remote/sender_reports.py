@@ -36,7 +36,7 @@ def ntp_time(unix_s: float) -> int:
 def report_media_time(sender: RTCRtpSender, track: Timed, *, clock_hz: int) -> None:
     """Make `sender`, which sends `track`, report media time; the first report follows the first frame at once.
 
-    Call it before the connection is up. Raises AttributeError when aiortc's sender is not the one we know.
+    Call it before the connection is up. Raises RuntimeError when aiortc has changed.
     """
     _SenderReports(sender, track, clock_hz)
 
@@ -47,7 +47,8 @@ class _SenderReports:
     def __init__(self, sender: Any, track: Timed, clock_hz: int) -> None:
         self._sender = sender
         for name in ("rtp_timestamp", "packet_count", "octet_count", "cname", "lsr", "lsr_time"):
-            self._private(name)
+            if not hasattr(sender, _PRIVATE + name):
+                raise RuntimeError(f"aiortc's sender has no {name} any more: adapt peer_remote/sender_reports.py to it.")
         self._track = track
         self._clock_hz = clock_hz
         self._encode = sender._next_encoded_frame
