@@ -34,7 +34,7 @@ class Ears:
     """A SoundListener over a Listener.
 
     Budget: `push` costs 0.3 ms for 20 ms of sound. The resampler keeps back 6 ms of an input at 48 kHz, 20 ms of one at
-    44.1 kHz; the echo canceller up to 10 ms, more only while it waits for its reference. `dropped` counts blocks that
+    44.1 kHz; the echo canceller 8 to 18 ms, more only while it waits for its reference. `dropped` counts blocks that
     the event loop did not take in time. Create it and call everything but `push` and `played` on the event loop.
     """
 
@@ -76,7 +76,7 @@ class Ears:
         until_s = self._clock.end_s - self._kept_back_s
         if self._canceller is not None:
             heard = self._canceller.clean(heard, until_s - len(heard) / HEARING_RATE_HZ)
-            until_s -= self._canceller.waiting_samples / HEARING_RATE_HZ
+            until_s -= self._canceller.delay_s
         if len(heard):
             self._hand_over(heard, until_s)
 

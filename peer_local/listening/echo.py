@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 FRAME_SAMPLES = HEARING_RATE_HZ // 100
 """10 ms, the only frame that WebRTC's audio processing takes."""
+PROCESSING_S = 0.008
+"""What AEC3's own filters delay the sound by."""
 LOOK_AHEAD_S = 0.06
 """Devices tell their times with errors of some tens of milliseconds; more than 0.4 s AEC3 does not find."""
 LONGEST_WAIT_S = 0.1
@@ -138,9 +140,9 @@ class Reference:
 class EchoCanceller:
     """Takes the double out of what an input hears: `played` on the output's thread, `clean` on the input's.
 
-    Budget: 0.1 ms for 10 ms of sound; it adds no delay unless the reference is late, and then LONGEST_WAIT_S at most;
-    frames that went without their reference are counted in `starved`. If the processor fails it is switched off, and
-    sound passes as it is.
+    Budget: 0.1 ms for 10 ms of sound. Its delay is PROCESSING_S and the rest of a frame, and up to LONGEST_WAIT_S more
+    while the reference is late; frames that went without theirs are counted in `starved`. If the processor fails it is
+    switched off, and sound passes as it is.
     """
 
     def __init__(self, processor: Processor, *, rate_hz: int = SPEECH_RATE_HZ) -> None:
@@ -178,9 +180,9 @@ class EchoCanceller:
         return np.concatenate(cleaned)
 
     @property
-    def waiting_samples(self) -> int:
-        """Recorded and not yet given back."""
-        return len(self._rest)
+    def delay_s(self) -> float:
+        """How far what `clean` returned last lies behind what it was given."""
+        return len(self._rest) / HEARING_RATE_HZ + (PROCESSING_S if self.works else 0.0)
 
     def _reference_for(self, recorded_s: float, *, must: bool) -> Samples | None:
         """What was heard at `recorded_s`, and LOOK_AHEAD_S; None: not known yet."""

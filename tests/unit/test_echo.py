@@ -1,0 +1,222 @@
+"""The double's own voice is taken out of what an input hears, with the real canceller and speech-like noise."""
+
+import logging
+
+import numpy as np
+import pytest
+import soxr
+from numpy.typing import NDArray
+
+from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
+from peer_local.listening import echo
+from peer_local.listening.echo import (
+    FRAME_SAMPLES,
+    PROCESSING_S,
+    EchoCanceller,
+    Reference,
+    StreamClock,
+    echo_canceller,
+    webrtc,
+)
+
+BLOCK_S = 0.01
+
+
+def babble(seconds: float, seed: int) -> Samples:
+    """Noise with the spectrum and the syllables of speech, at 16 kHz and about -24 dBFS."""
+    random = np.random.default_rng(seed)
+    count = round(seconds * HEARING_RATE_HZ)
+    spectrum = np.fft.rfft(random.standard_normal(count))
+    frequency = np.fft.rfftfreq(count, 1 / HEARING_RATE_HZ)
+    spectrum *= np.exp(-((np.log2(np.maximum(frequency, 20) / 500)) ** 2) / 4) * (frequency > 150)
+    noise = np.fft.irfft(spectrum, count)
+    time_s = np.arange(count) / HEARING_RATE_HZ
+    syllables = np.clip(np.sin(2 * np.pi * 3.1 * time_s) + np.sin(2 * np.pi * 0.7 * time_s + seed), 0, None)
+    voice = noise * syllables
+    scaled: Samples = (voice * 0.06 / np.sqrt(np.mean(voice**2))).astype(np.float32)
+    return scaled
+
+
+def delayed(samples: Samples, seconds: float) -> Samples:
+    count = round(seconds * HEARING_RATE_HZ)
+    return np.concatenate((np.zeros(count, np.float32), samples))[: len(samples)]
+
+
+def level_db(samples: Samples) -> float:
+    return float(10 * np.log10(np.mean(samples**2) + 1e-12))
+
+
+def loudness(samples: Samples) -> Samples:
+    """RMS of every 20 ms: what is kept of speech when its phase is not."""
+    power: Samples = np.mean(samples[: len(samples) // 320 * 320].reshape(-1, 320) ** 2, axis=1)
+    return np.sqrt(power)
+
+
+def likeness(one: Samples, other: Samples) -> float:
+    count = min(len(one), len(other))
+    return float(np.corrcoef(loudness(one[:count]), loudness(other[:count]))[0, 1])
+
+
+def cleaned(
+    played: Samples,
+    recorded: Samples,
+    *,
+    output_latency_s: float = 0.04,
+    input_latency_s: float = 0.02,
+    jitter_s: float = 0.0,
+    drift: float = 0.0,
+    canceller: EchoCanceller | None = None,
+) -> Samples:
+    """Play and record both (16 kHz, the same moments) in blocks, in the order in which devices would.
+
+    `drift`: the input's clock is so much faster than the output's, while both tell the true time.
+    """
+    canceller = canceller or EchoCanceller(webrtc())
+    random = np.random.default_rng(1)
+    speech = soxr.resample(played, HEARING_RATE_HZ, SPEECH_RATE_HZ).astype(np.float32)
+    out_count, in_count = round(BLOCK_S * SPEECH_RATE_HZ), round(BLOCK_S * HEARING_RATE_HZ)
+    if drift:
+        recorded = soxr.resample(recorded, 1.0, 1.0 + drift).astype(np.float32)
+    output_at, input_at = 0, 0
+    results = []
+    now_s = 0.0
+    while input_at + in_count <= len(recorded):
+        now_s += BLOCK_S / 10
+        heard_s = output_at / SPEECH_RATE_HZ
+        if heard_s <= now_s + output_latency_s and output_at < len(speech):
+            at_s = heard_s + random.uniform(-jitter_s, jitter_s)
+            canceller.played(speech[output_at : output_at + out_count], at_s)
+            output_at += out_count
+        recorded_s = input_at / HEARING_RATE_HZ / (1 + drift)
+        if recorded_s + BLOCK_S + input_latency_s <= now_s:
+            at_s = recorded_s + random.uniform(-jitter_s, jitter_s)
+            results.append(canceller.clean(recorded[input_at : input_at + in_count], at_s))
+            input_at += in_count
+    return np.concatenate(results)
+
+
+def attenuation_db(played: Samples, recorded: Samples, **how: float) -> float:
+    """How much quieter the echo is, once the canceller has had 3 s to learn."""
+    result = cleaned(played, recorded, **how)  # type: ignore[arg-type]
+    settled = slice(3 * HEARING_RATE_HZ, len(result))
+    return level_db(recorded[settled]) - level_db(result[settled])
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.08, 0.3])
+def test_a_digital_copy_of_what_is_played_is_taken_out(delay_s: float) -> None:
+    played = babble(8, 1)
+    assert attenuation_db(played, 0.6 * delayed(played, delay_s)) > 30
+
+
+def test_a_room_s_echo_is_taken_out() -> None:
+    played = babble(8, 1)
+    random = np.random.default_rng(2)
+    room = random.standard_normal(1_600) * np.exp(-np.arange(1_600) / 250)
+    room[0] = 8.0
+    recorded = np.convolve(played, 0.03 * room)[: len(played)].astype(np.float32)
+    assert attenuation_db(played, delayed(recorded, 0.02)) > 20
+
+
+@pytest.mark.parametrize("early_s", [-0.05, 0.05])
+def test_devices_that_err_about_their_times_are_put_up_with(early_s: float) -> None:
+    played = babble(8, 1)
+    recorded = 0.6 * delayed(played, 0.05)
+    shifted = delayed(recorded, early_s) if early_s > 0 else np.roll(recorded, round(early_s * HEARING_RATE_HZ))
+    assert attenuation_db(played, shifted) > 25
+
+
+def test_times_that_jitter_and_clocks_that_drift_do_no_harm() -> None:
+    played = babble(12, 1)
+    recorded = 0.6 * delayed(played, 0.08)
+    assert attenuation_db(played, recorded, jitter_s=0.004) > 25
+    assert attenuation_db(played, recorded, drift=100e-6) > 20
+
+
+def test_an_output_that_tells_late_what_it_plays_is_waited_for() -> None:
+    played = babble(8, 1)
+    recorded = 0.6 * delayed(played, 0.05)
+    canceller = EchoCanceller(webrtc())
+    result = cleaned(played, recorded, output_latency_s=0.0, input_latency_s=0.0, canceller=canceller)
+    assert canceller.starved == 0
+    assert len(recorded) - len(result) < 0.1 * HEARING_RATE_HZ
+    assert level_db(result[3 * HEARING_RATE_HZ :]) < level_db(recorded) - 30
+
+
+def test_another_talker_is_heard_through_the_double_s_own_voice() -> None:
+    played = babble(8, 1)
+    talker = babble(8, 7)
+    talker[: 4 * HEARING_RATE_HZ] = 0
+    result = cleaned(played, talker + 0.2 * delayed(played, 0.08))
+    spoken = slice(4 * HEARING_RATE_HZ, len(result))
+    assert likeness(talker[spoken], result[spoken]) > 0.9
+    assert level_db(result[spoken]) > level_db(talker[spoken]) - 3
+
+
+def test_while_nothing_is_played_sound_passes_without_delay() -> None:
+    talker = babble(4, 7)
+    canceller = EchoCanceller(webrtc())
+    result = canceller.clean(talker, 5.0)
+    assert len(result) == len(talker)
+    delay = round(PROCESSING_S * HEARING_RATE_HZ)
+    assert likeness(talker[:-delay], result[delay:]) > 0.99
+    assert likeness(talker, result) < likeness(talker[:-delay], result[delay:])
+    assert canceller.delay_s == pytest.approx(PROCESSING_S)
+
+
+def test_blocks_of_any_length_lose_nothing() -> None:
+    canceller = EchoCanceller(lambda played, recorded: recorded)
+    sound = babble(1, 3)
+    taken = [canceller.clean(sound[start : start + 333], start / HEARING_RATE_HZ) for start in range(0, 16_000, 333)]
+    result = np.concatenate(taken)
+    assert len(sound) - len(result) < FRAME_SAMPLES
+    assert np.allclose(result, sound[: len(result)], atol=1e-4)
+
+
+def test_a_canceller_that_fails_lets_sound_pass(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(played: NDArray[np.int16], recorded: NDArray[np.int16]) -> NDArray[np.int16]:
+        raise RuntimeError("no")
+
+    canceller = EchoCanceller(broken)
+    sound = babble(1, 3)
+    assert np.array_equal(canceller.clean(sound, 0.0), sound)
+    assert not canceller.works
+    assert [record.message for record in caplog.records] == ["echo_cancellation_failed"]
+
+
+def test_without_the_library_there_is_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing() -> echo.Processor:
+        raise ImportError("libstdc++ is too old")
+
+    monkeypatch.setattr(echo, "webrtc", missing)
+    with caplog.at_level(logging.WARNING):
+        assert echo_canceller(True) is None
+    assert [record.message for record in caplog.records] == ["echo_cancellation_off"]
+    assert echo_canceller(False) is None
+
+
+def test_a_stream_s_clock_smooths_jitter_and_follows_gaps() -> None:
+    clock = StreamClock(1_000)
+    assert clock.push(10, 5.0) == 0
+    assert clock.push(10, 5.015) == 0
+    assert clock.end_s == pytest.approx(5.0201)
+    assert clock.push(10, 5.5201) == pytest.approx(0.5)
+    assert clock.end_s == pytest.approx(5.5301)
+    assert clock.push(10, 5.4301) == pytest.approx(-0.1)
+    assert clock.end_s == pytest.approx(5.4401)
+
+
+def test_what_was_played_is_found_by_its_time() -> None:
+    reference = Reference(HEARING_RATE_HZ)
+    assert reference.position(1.0) is None
+    reference.push(np.arange(16_000, dtype=np.float32), 10.0)
+    reference.push(np.arange(16_000, 17_600, dtype=np.float32), 12.0)  # a second of nothing before it
+    position = reference.position(10.5)
+    assert position is not None and reference.has(position)
+    assert reference.frame(position)[0] == pytest.approx(8_000, rel=0.01)
+    position = reference.position(12.01)
+    assert position is not None and not reference.has(position + 2_000)
+    assert not reference.frame(position - 8_000).any()
+    assert reference.position(13.0) is None
+    assert len(reference.frame(-50)) == FRAME_SAMPLES
