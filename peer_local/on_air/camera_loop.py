@@ -1,6 +1,7 @@
 """The camera's pulse: one picture per tick to every screen, whatever happens to one of them."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -30,7 +31,7 @@ class Schedule:
 
     def due(self, now_s: float) -> float | None:
         """The time of the newest tick that has come and was not yet taken; None before the next one."""
-        newest = int((now_s - self._origin_s) * self._fps + 1e-6)
+        newest = math.floor((now_s - self._origin_s) * self._fps + 1e-6)
         if newest < self._next:
             return None
         self.skipped += newest - self._next
@@ -154,6 +155,10 @@ class CameraLoop:
     def add(self, output: PictureOutput, *, reopen: OpenPictureOutput | None = None) -> None:
         """Show everything on `output` too, from now on. When it fails, `reopen` is tried every REOPEN_S."""
         self._screens = (*self._screens, _Screen(output, reopen))
+
+    def remove(self, output: PictureOutput) -> None:
+        """Show nothing more on `output` and leave its closing to the caller; it may get one last picture."""
+        self._screens = tuple(screen for screen in self._screens if screen.output is not output)
 
     def start(self) -> None:
         """Begin to show pictures."""

@@ -1,0 +1,88 @@
+"""`python -m peer_local`: be in a call as the double's operator; or one command to the program that runs already.
+
+    python -m peer_local [--section.key value …]      run
+    python -m peer_local doctor [--json] [--fix]      what works on this machine, and the next step
+    python -m peer_local kill | takeover self | …     a command, see control_client.py
+
+Imports are made where they are used: a kill switch must not wait for what only a run needs.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from peer_local.control_client import COMMANDS, describe, send
+from peer_local.errors import ControlRefused
+
+USAGE = """usage: python -m peer_local [COMMAND] [--section.key value …]
+
+The operator's side of the double: joins the room, hears the call, and puts the double's voice and face into a virtual
+microphone and camera. Typed lines are for the double, lines that begin with / are commands.
+
+commands:
+  (none)                    run, until /quit or Ctrl-C
+  doctor [--json] [--fix]   look at the machine: what works, what does not, and what to do about it
+  {commands}
+
+  --print-config            print every setting with its source, as lines for .env
+  --help                    show this
+
+Every setting is a flag, an environment variable UNDERSTUDY_<SECTION>__<KEY>, or a line of a file named .env:
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 1 when it cannot go on or a command is refused, 2 when settings or words are wrong."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in COMMANDS:
+        return _command(words[0], words[1:])
+    return _program(words)
+
+
+def _command(name: str, words: list[str]) -> int:
+    as_json = "--json" in words
+    try:
+        reply = send(name, *(word for word in words if word != "--json"))
+    except ControlRefused as error:
+        print(error, file=sys.stderr)
+        return 1
+    if as_json:
+        print(json.dumps(reply))
+    elif name == "status":
+        print(describe(reply))
+    return 0
+
+
+def _program(arguments: list[str]) -> int:
+    from peer_local.flags import load, parse
+    from peer_local.flags_text import config_text, help_text
+    from peer_local.settings import Settings
+    from signaling.settings import SettingsError
+
+    try:
+        flags = parse(Settings, arguments, switches=("help", "print-config", "json", "fix"))
+        if "help" in flags.switches:
+            commands = "\n  ".join(usage for _, usage in COMMANDS.values())
+            print(help_text(Settings, USAGE.replace("{commands}", commands)), end="")
+            return 0
+        if flags.words not in ((), ("run",), ("doctor",)):
+            names = ", ".join(("run", "doctor", *COMMANDS))
+            raise SettingsError(f"{flags.words[0]} is not a command; commands are {names}.")
+        settings = load(Settings, flags)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if "print-config" in flags.switches:
+        print(config_text(settings, flags), end="")
+        return 0
+    if flags.words == ("doctor",):
+        from peer_local.doctor import examine
+
+        return examine(settings, as_json="json" in flags.switches, fix="fix" in flags.switches)
+    from peer_local.program import run
+
+    return run(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

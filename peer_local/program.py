@@ -1,0 +1,132 @@
+"""One run: loads the engines that listen, opens the devices, shows the screen, and puts everything away again."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from models import registry
+from models.errors import ModelError
+from peer_local.air import Devices
+from peer_local.app import App, Hearing
+from peer_local.devices.camera import open_camera
+from peer_local.devices.choose import Sound
+from peer_local.devices.paced import PacedOutput
+from peer_local.devices.recorder import Recorder
+from peer_local.devices.webcam import open_webcam
+from peer_local.errors import LocalError
+from peer_local.interfaces import OpenSoundInput
+from peer_local.listening.echo import echo_canceller
+from peer_local.screen.keyboard import open_keyboard
+from peer_local.screen.log_tail import LogTail
+from peer_local.screen.plain import PlainLog
+from peer_local.screen.screen import Screen, possible
+from peer_local.settings import Settings
+from signaling import logs
+from signaling.client import SignalingClient
+from signaling.errors import SignalingError
+
+logger = logging.getLogger("peer_local")
+
+FORESEEN = (LocalError, ModelError, SignalingError, ValueError, OSError)
+"""What a person can do something about; each says in one sentence what."""
+
+
+def run(settings: Settings) -> int:
+    """Run until told to stop; the exit status is 0 then, and 1 with one sentence when it cannot start or go on."""
+    local = settings.local
+    if local.token is None:
+        message = "UNDERSTUDY_LOCAL__TOKEN is not set; make one with `python -m signaling token --role operator`."
+        return _refuse(message, 2)
+    on_screen = local.view == "screen" or (local.view == "auto" and possible())
+    log = LogTail() if on_screen else sys.stderr
+    logs.setup(local.log_level, stream=log)
+    # OpenMP threads that spin at a barrier take the cores from sound and pictures; read once, at loading.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    try:
+        return asyncio.run(_run(settings, local.token.get_secret_value(), on_screen=on_screen))
+    except FORESEEN as error:
+        return _refuse(error, 1)
+    except BaseExceptionGroup as group:
+        foreseen, rest = group.split(FORESEEN)
+        if rest is not None or foreseen is None:
+            raise
+        return _refuse(_first(foreseen), 1)
+    finally:
+        if isinstance(log, LogTail):
+            log.release(sys.stderr)
+
+
+async def _run(settings: Settings, token: str, *, on_screen: bool) -> int:
+    async with AsyncExitStack() as stack:
+        sound = Sound(settings.microphone, settings.ears)
+        stack.push_async_callback(asyncio.to_thread, sound.close)
+        open_ears = sound.ears()
+        hearing = await _load_hearing(settings, open_ears, stack) if open_ears is not None else None
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        wire = SignalingClient(settings.local.signaling_url, settings.local.room, token)
+        app = App(settings, wire=wire, devices=_devices(settings, sound), tasks=tasks, hearing=hearing)
+        loop = asyncio.get_running_loop()
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            if sys.platform == "win32":
+                signal.signal(stop, lambda *_: loop.call_soon_threadsafe(app.quit))
+            else:
+                loop.add_signal_handler(stop, app.quit)
+        keyboard = open_keyboard(key_by_key=on_screen)
+        shown = Screen if on_screen else PlainLog
+        showing = tasks.create_task(shown(app.view, app, app.quit, keyboard=keyboard).run(), name="screen")
+        try:
+            await app.run()
+        finally:
+            showing.cancel()
+            await asyncio.wait((showing,))
+    if app.replaced:
+        return _refuse("Another operator has taken this room over; only one can be there.", 1)
+    return 0
+
+
+def _devices(settings: Settings, sound: Sound) -> Devices:
+    camera = settings.camera
+    size = (camera.width_px, camera.height_px, camera.fps)
+    return Devices(
+        sound_output=sound.output(),
+        paced_output=PacedOutput,
+        camera=lambda: open_camera(camera),
+        webcam=lambda: open_webcam(
+            camera.webcam, width_px=camera.width_px, height_px=camera.height_px, fps=camera.fps, avoid=camera.device
+        ),
+        real_microphone=sound.real_microphone(),
+        recorder=lambda file: Recorder(Path(file), *size),
+    )
+
+
+async def _load_hearing(settings: Settings, open_input: OpenSoundInput, stack: AsyncExitStack) -> Hearing:
+    """Load what listens, all at once. Raises ModelError."""
+
+    async def make(kind: Any) -> Any:
+        started_s = time.monotonic()
+        engine = await asyncio.to_thread(lambda: registry.create(kind, settings))
+        logger.info("engine_ready", extra={"kind": kind, "took_s": round(time.monotonic() - started_s, 1)})
+        return engine
+
+    vad, turn, asr = await asyncio.gather(make("vad"), make("turn"), make("asr"))
+    stack.push_async_callback(turn.aclose)
+    stack.push_async_callback(asr.aclose)
+    return Hearing(vad, turn, asr, settings.asr.language, open_input, echo_canceller(settings.ears.echo_cancellation))
+
+
+def _refuse(reason: object, status: int) -> int:
+    print(f"peer_local: {reason}", file=sys.stderr, flush=True)
+    return status
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
