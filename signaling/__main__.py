@@ -1,13 +1,18 @@
 """The signaling service as a program: `python -m signaling --help`."""
 
+import signal
+import sys
+
+if __name__ == "__main__":
+    # Ctrl-C during the imports below, which take a second, ends the program without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import asyncio
 import errno
 import logging
 import os
 import secrets
-import signal
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -145,4 +150,5 @@ def _fail(status: int, sentence: str) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())
