@@ -5,7 +5,9 @@
 show() every tick ────────┘
 """
 
+import contextlib
 import errno
+import itertools
 import logging
 import threading
 from collections import deque
@@ -49,11 +51,11 @@ class Recorder:
 
     def __init__(self, file: Path, width_px: int, height_px: int, fps: int) -> None:
         """Begin `file`, or when it exists the next free one: call.mp4, call-2.mp4. Raises DeviceError."""
-        self.file = _free(file)
         try:
+            self.file = _begin(file)
             self._container = av.open(str(self.file), "w", format="mp4", options=dict(_CONTAINER))
         except (OSError, av.error.FFmpegError) as error:
-            raise DeviceError(_sentence(self.file, error)) from error
+            raise DeviceError(_sentence(file, error)) from error
         self._video = self._video_stream(width_px, height_px, fps)
         self._audio = self._container.add_stream("aac", rate=SPEECH_RATE_HZ, layout="mono", bit_rate=128_000)
         self._time = RecordingTime(SPEECH_RATE_HZ)
@@ -82,6 +84,11 @@ class Recorder:
     @property
     def name(self) -> str:
         return f"recorder {self.file.name}"
+
+    @property
+    def waiting(self) -> int:
+        """Sounds and pictures that are not yet written."""
+        return len(self._queue)
 
     def tap(self, samples: Samples, at_s: float) -> None:
         """Record `samples` at SPEECH_RATE_HZ, the first of them heard at `at_s`."""
@@ -137,6 +144,9 @@ class Recorder:
             self._container.close()
         except Exception as error:
             logger.warning("recorder_not_finished", extra={"error": type(error).__name__})
+        with contextlib.suppress(OSError):
+            if not self.file.stat().st_size:
+                self.file.unlink()  # nothing went on air
 
     def _next(self) -> tuple[bool, Any, float] | None:
         """What to write next; None when all is written and the recorder closes."""
@@ -178,12 +188,15 @@ class Recorder:
         self._container.mux(self._audio.encode(frame))
 
 
-def _free(file: Path) -> Path:
-    """`file`, or with a number before its ending the first that does not exist: nothing is ever overwritten."""
-    number, free = 2, file
-    while free.exists():
-        free = file.with_stem(f"{file.stem}-{number}")
-        number += 1
+def _begin(file: Path) -> Path:
+    """Make `file`, or with a number before its ending the first that does not exist: nothing is ever overwritten."""
+    free = file
+    for number in itertools.count(2):
+        try:
+            free.open("xb").close()
+            break
+        except FileExistsError:
+            free = file.with_stem(f"{file.stem}-{number}")
     return free
 
 
