@@ -29,8 +29,11 @@ from peer_local.playback.timeline import Stretch, Timeline
 from peer_local.settings import PlayoutSettings
 
 LARGEST_BLOCK_SAMPLES = 960
-HOPELESS_S = 0.5
-"""A delay that is further from its target is not corrected: playing begins anew."""
+LEAST_SNAP_SAMPLES = 240
+SILENCE_TOLERATED_S = 0.002
+"""In silence the buffer is brought this near to its target, so that speech seldom has to be."""
+HOPELESS_S = 0.2
+"""A delay that is further from its target, as after a pause of the device, is not corrected: playing begins anew."""
 LATE_FOR_S = 0.3
 """Nothing but late packets for so long: the way has become longer than the buffer, and playing begins anew."""
 ONSET_SAMPLES = SPEECH_RATE_HZ // 5
@@ -203,6 +206,9 @@ class SpeechPlayer:
             self._break_off(other_sender=False)
             return 1.0
         ratio = self._pace.follow(surplus / SPEECH_RATE_HZ, count / SPEECH_RATE_HZ)
+        if ratio == 1.0 and count >= LEAST_SNAP_SAMPLES:
+            # Back to a whole position, where reading is copying; at most 0.2 % faster or slower for this block.
+            ratio += (round(reader.position) - reader.position) / count
         tolerated = TOLERATED_S * SPEECH_RATE_HZ
         unheard = self._gate.shut
         while reader.needed(count, ratio):
@@ -215,7 +221,7 @@ class SpeechPlayer:
                 surplus += self._line.hold()
                 continue
             self._missed += packet is None
-            correction = round(surplus) if abs(surplus) > tolerated else 0
+            correction = round(surplus) if abs(surplus) > SILENCE_TOLERATED_S * SPEECH_RATE_HZ else 0
             surplus -= self._line.grow(packet, correction, unheard=unheard)
         return ratio
 

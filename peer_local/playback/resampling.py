@@ -21,6 +21,9 @@ _PHASES = 2_048
 _KAISER_BETA = 8.0
 """Side lobes under -80 dB, and flat up to 20 kHz at 48 kHz."""
 
+_WHOLE = 1e-9
+"""What counts as a whole position, so that rounding does not keep a reader from copying."""
+
 
 def _kernel() -> NDArray[np.float32]:
     """A Kaiser-windowed sinc (Oppenheim and Schafer, 7.5.3) for every phase: float32 [_PHASES, 2 * _REACH]."""
@@ -47,6 +50,7 @@ class FractionalReader:
         self.capacity_samples = capacity_samples
         self.dropped_samples = 0
         self._memory = np.zeros(2 * (capacity_samples + 2 * _REACH), np.float32)
+        self._windows = sliding_window_view(self._memory, 2 * _REACH)
         # Silence comes before the first sample, so that the kernel has something to its left from the start.
         self._first = -_REACH
         """Position of the memory's first sample."""
@@ -120,9 +124,8 @@ class FractionalReader:
         reachable = self.end - _REACH - 2 - self._whole - self._fraction
         count = max(0, min(count, math.floor(reachable / ratio) + 1))
         steps = np.rint((self._fraction + np.arange(count) * ratio) * _PHASES).astype(np.intp)
-        windows = sliding_window_view(self._memory, 2 * _REACH)
         starts = self._whole - self._first - _REACH + 1 + steps // _PHASES
-        out = np.einsum("ij,ij->i", windows[starts], _KERNEL[steps % _PHASES])
+        out = np.einsum("ij,ij->i", self._windows[starts], _KERNEL[steps % _PHASES])
         self._go(count * ratio)
         return out
 
@@ -135,5 +138,7 @@ class FractionalReader:
 
     def _go(self, distance: float) -> None:
         ahead = self._fraction + distance
+        if abs(ahead - round(ahead)) < _WHOLE:
+            ahead = round(ahead)
         self._whole += math.floor(ahead)
         self._fraction = ahead - math.floor(ahead)

@@ -42,6 +42,10 @@ class Playout:
     latency_s: float = 0.03
     """Between a pull and the ear."""
     report_noise_s: float = 0.0
+    burst_blocks: int = 1
+    """So many blocks are asked for at once."""
+    lateness_s: float = 0.0
+    """Up to so much later than due the device asks."""
     first_timestamp: int = 96_000
     rules: PlayoutSettings = field(default_factory=PlayoutSettings)
     keep_sound: bool = True
@@ -58,6 +62,9 @@ class Playout:
         self._sent = 0
         self._way: list[tuple[float, int, RtpPacket]] = []
         self._pull_s = START_S
+        self._paused_s = 0.0
+        self.last = np.zeros(0, np.float32)
+        """The block that was pulled last."""
 
     def packet(self, index: int, *, payload: bytes | None = None) -> RtpPacket:
         content = (index * 960).to_bytes(8, "big") if payload is None else payload
@@ -86,16 +93,24 @@ class Playout:
             sound = self.player.pull(self.block, self.heard_s(self.samples) + noise_s)
             assert len(sound) == self.block and sound.dtype == np.float32
             self.samples += self.block
+            self.last = sound
             if self.keep_sound:
                 self.heard.append(sound)
                 self.figures.append(self.player.figures())
-            self._pull_s = START_S + self.samples / 48_000 / (1 + self.device_ppm * 1e-6)
+            burst = self.block * self.burst_blocks
+            due_s = self.heard_s(self.samples // burst * burst) - self.latency_s
+            self._pull_s = max(self._pull_s, due_s + self.lateness_s * float(self.random.random()))
         self.now_s = end_s
         return np.concatenate(self.heard[begun:]) if self.keep_sound else np.zeros(0, np.float32)
 
     def heard_s(self, sample: float) -> float:
         """When the device really plays a sample."""
-        return START_S + self.latency_s + sample / 48_000 / (1 + self.device_ppm * 1e-6)
+        return START_S + self._paused_s + self.latency_s + sample / 48_000 / (1 + self.device_ppm * 1e-6)
+
+    def pause(self, seconds: float) -> None:
+        """The device asks for nothing for a while."""
+        self._paused_s += seconds
+        self._pull_s += seconds
 
     def _send(
         self, until_s: float, delays_s: Callable[[int], Iterable[float]], make: Callable[[int], RtpPacket]
