@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 def hurry() -> None:
     """Let this thread run before others, where the system allows it: root, or a user with an `rtprio` limit.
 
-    Windows and macOS do that for their sound threads; ALSA's are ordinary ones. With four busy programs on two cores and
-    40 ms of buffer: no underrun in 60 s and never less than 26 ms left; without it 8 underruns.
+    Windows and macOS do that for their sound threads; ALSA's are ordinary ones. With four busy programs on two cores
+    and 40 ms of buffer: no underrun in 60 s and never less than 26 ms left; without it 8 underruns.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
@@ -56,7 +56,7 @@ class Keeper(NamedTuple):
 class SoundStream:
     """What outputs and inputs share: whether the device still calls, and how it is let go."""
 
-    def __init__(self, name: str, keeper: "Keeper") -> None:
+    def __init__(self, name: str, keeper: Keeper) -> None:
         self._name = name
         self._keeper = keeper
         self._now = keeper.now
@@ -64,7 +64,7 @@ class SoundStream:
         self._closed = False
         self._ended = False
         self._hurried = False
-        self._started_s = self._called_s = now()
+        self._started_s = self._called_s = keeper.now()
         self.handle: Any = None
         """PortAudio's stream."""
 
@@ -100,7 +100,7 @@ class SoundStream:
 class PortAudioOutput(SoundStream):
     """Plays a source."""
 
-    def __init__(self, source: SoundSource, name: str, keeper: "Keeper") -> None:
+    def __init__(self, source: SoundSource, name: str, keeper: Keeper) -> None:
         super().__init__(name, keeper)
         self._source = source
         self._clock = DeviceClock(0.0, output=True)
@@ -139,7 +139,7 @@ class PortAudioOutput(SoundStream):
 class PortAudioInput(SoundStream):
     """Records for a listener."""
 
-    def __init__(self, listener: SoundListener, name: str, keeper: "Keeper") -> None:
+    def __init__(self, listener: SoundListener, name: str, keeper: Keeper) -> None:
         super().__init__(name, keeper)
         self._listener = listener
         self._clock = DeviceClock(0.0, output=False)
