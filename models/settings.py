@@ -28,9 +28,12 @@ class TurnSettings(Section):
 
 class AsrSettings(Section):
     engine: Literal["faster_whisper", "scripted"] = "faster_whisper"
-    model: str = "whisper-base"
-    """A name of the catalog: whisper-base, whisper-tiny.en or whisper-large-v3-turbo."""
+    model: str = "auto"
+    """A name of the catalog: whisper-base, whisper-tiny.en or whisper-large-v3-turbo; auto takes the last one on a GPU,
+    if its weights are here, and whisper-base on the CPU."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     language: str = "en"
+    """ISO 639-1 code, such as en or uk."""
     threads: int = Field(default=2, ge=1)
 
 

@@ -1,6 +1,8 @@
 """Whisper by faster-whisper and CTranslate2, with a window as short as the utterance."""
 
+import logging
 from pathlib import Path
+from typing import Literal
 
 import ctranslate2
 import numpy as np
@@ -9,12 +11,15 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
-from models.asr.guards import Hypothesis, believable, loops
-from models.errors import EngineFailed, EngineUnavailable
+from models.asr.choice import COMPUTE_TYPES, choices
+from models.asr.guards import Hypothesis, believable, loops, loud_enough
+from models.errors import EngineFailed, EngineUnavailable, ModelError
 from models.interfaces import HEARING_RATE_HZ, Samples, Transcript
 from models.settings import HearingSettings
 from models.weights import locate
 from models.worker import Worker
+
+logger = logging.getLogger(__name__)
 
 STOCK_FRAMES = 3_000
 """Whisper's own window: 30 s of frames of 10 ms."""
@@ -26,9 +31,6 @@ SPARE_FRAMES = 400
 LONGEST_SAMPLES = 29 * HEARING_RATE_HZ
 """Longer clips make Whisper invent an ending."""
 
-QUIETEST_PEAK = 1e-3
-"""-60 dB of full scale: nobody spoke."""
-
 TOKENS_PER_SECOND = 15
 """More than anybody speaks, also in Ukrainian; the bound makes a loop cheap."""
 
@@ -39,14 +41,13 @@ _MOST_TOKENS = 224
 class WhisperRecognizer:
     """SpeechRecognizer on a thread of its own: greedy, one language, no timestamps."""
 
-    def __init__(self, directory: Path, *, threads: int) -> None:
-        """Load the CTranslate2 model in `directory`, on the GPU when there is one. Raises EngineUnavailable."""
-        on_gpu = ctranslate2.get_cuda_device_count() > 0
+    def __init__(self, directory: Path, *, threads: int, device: Literal["cpu", "cuda"] = "cpu") -> None:
+        """Load the CTranslate2 model in `directory` and try it. Raises EngineUnavailable."""
         try:
             model = WhisperModel(
                 str(directory),
-                device="cuda" if on_gpu else "cpu",
-                compute_type="int8_float16" if on_gpu else "int8",
+                device=device,
+                compute_type=COMPUTE_TYPES[device],
                 cpu_threads=threads,
                 local_files_only=True,
             )
@@ -56,7 +57,16 @@ class WhisperRecognizer:
         self._model = model.model
         self._tokens = model.hf_tokenizer
         self._features = FeatureExtractor(feature_size=self._model.n_mels)
+        if device == "cuda":
+            self._try()
         self._worker = Worker("asr")
+
+    def require(self, language: str) -> None:
+        """Raise EngineUnavailable, with what to do, for a language that the model does not know."""
+        try:
+            self._tokenizer(language)
+        except EngineFailed as error:
+            raise EngineUnavailable(f"{error} Set UNDERSTUDY_ASR__LANGUAGE to a code such as en or uk.") from None
 
     async def transcribe(self, samples: Samples, *, language: str) -> Transcript:
         """Transcribe the first 29 s. A text that the guards do not believe is returned as no text.
@@ -64,7 +74,7 @@ class WhisperRecognizer:
         Raises EngineFailed for a language that the model does not know.
         """
         heard = samples[:LONGEST_SAMPLES].copy()
-        if not len(heard) or float(np.abs(heard).max()) < QUIETEST_PEAK:
+        if not loud_enough(heard):
             return Transcript("", language, no_speech_probability=1.0)
         hypothesis = await self._worker.call(lambda: self._recognize(heard, language))
         return Transcript(
@@ -76,6 +86,13 @@ class WhisperRecognizer:
 
     async def aclose(self) -> None:
         await self._worker.aclose()
+
+    def _try(self) -> None:
+        """CTranslate2 loads CUDA's libraries at the first use, and says only then that one is missing."""
+        try:
+            self._recognize(np.zeros(HEARING_RATE_HZ // 10, np.float32), "en")
+        except RuntimeError as error:
+            raise EngineUnavailable(f"The GPU cannot run {self._name}: {error}.") from error
 
     def _recognize(self, samples: Samples, language: str) -> Hypothesis:
         features: NDArray[np.float32] = self._features(samples)
@@ -122,6 +139,19 @@ class WhisperRecognizer:
 
 
 def create(settings: HearingSettings) -> WhisperRecognizer:
-    """The model that `settings.asr` names. Raises WeightsMissing and EngineUnavailable."""
+    """The model that `settings.asr` names, where it says. Raises WeightsMissing and EngineUnavailable."""
     asr = settings.asr
-    return WhisperRecognizer(locate(asr.model, settings.weights.dir), threads=asr.threads)
+    failure: ModelError | None = None
+    for choice in choices(asr, gpus=ctranslate2.get_cuda_device_count()):
+        try:
+            directory = locate(choice.model, settings.weights.dir)
+            recognizer = WhisperRecognizer(directory, threads=asr.threads, device=choice.device)
+        except ModelError as error:
+            failure = failure or error
+            logger.warning("asr_not_chosen", extra={"model": choice.model, "device": choice.device, "code": error.code})
+            continue
+        recognizer.require(asr.language)
+        logger.info("asr_chosen", extra={"model": choice.model, "device": choice.device})
+        return recognizer
+    assert failure is not None
+    raise failure

@@ -4,9 +4,16 @@ The thresholds are those of Radford et al. 2022 (arXiv 2212.04356), section 4.5.
 on subtitles makes it say about noise and silence, in English, Ukrainian and the languages it confuses with Ukrainian.
 """
 
+import re
 import zlib
 from dataclasses import dataclass
 
+import numpy as np
+
+from models.interfaces import HEARING_RATE_HZ, Samples
+
+QUIETEST_RMS = 1e-3
+"""-60 dB of full scale in the loudest tenth of a second: nobody spoke, or the rest of an echo."""
 NO_SPEECH_PROBABILITY = 0.6
 MEAN_LOG_PROBABILITY = -1.0
 COMPRESSION_RATIO = 2.4
@@ -16,10 +23,15 @@ REPEATS = 4
 SUBTITLE_PHRASES = frozenset(
     {
         "bye bye",
+        "captions by getsubs com",
         "like and subscribe",
+        "please like and subscribe",
         "please subscribe",
         "please subscribe to my channel",
+        "see you in the next video",
         "subscribe to my channel",
+        "subtitles by the amara org community",
+        "thank you for watching and don't forget to like and subscribe",
         "thank you for watching",
         "thank you so much for watching",
         "thank you very much for watching",
@@ -27,20 +39,33 @@ SUBTITLE_PHRASES = frozenset(
         "transcription by castingwords",
         "дякую за перегляд",
         "дякую за перегляд відео",
+        "дякую за увагу і до зустрічі в наступному відео",
         "дякуємо за перегляд",
+        "до зустрічі в наступному відео",
         "підписуйтесь на канал",
         "підписуйтеся на канал",
         "продовження далі",
         "продовження буде",
         "продолжение следует",
-        "редактор субтитров",
         "спасибо за просмотр",
-        "субтитри",
-        "субтитри створив",
-        "субтитры",
-        "субтитры сделал dimatorzok",
+        "ставте лайки та підписуйтесь на канал",
     }
 )
+
+
+CREDITS = ("субтитри", "субтитры", "субтитрування", "редактор субтитров", "редактор субтитрів", "корректор а")
+MOST_CREDIT_WORDS = 8
+"""A text that begins like this and is no longer than this is the end of a film."""
+
+COURTESIES = frozenset(
+    {"you", "thank you", "thank you very much", "thanks", "bye", "so", "oh", "okay", "дякую", "дякую за увагу", "так"}
+)
+"""What people say, and what Whisper says about noise: believed when it is sure of it."""
+SURE_NO_SPEECH_PROBABILITY = 0.4
+SURE_MEAN_LOG_PROBABILITY = -0.8
+
+_SOUND = re.compile(r"[\[(*♪].*[\])*♪]\W*")
+"""[Music], (laughter), *applause*: a sound that was described, no words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +77,13 @@ class Hypothesis:
     mean_log_probability: float
     cut_off: bool = False
     """Whether the decoder was stopped before it was done."""
+
+
+def loud_enough(samples: Samples) -> bool:
+    """Whether there is anything to transcribe."""
+    tenth = HEARING_RATE_HZ // 10
+    padded = np.pad(samples, (0, -len(samples) % tenth)).reshape(-1, tenth)
+    return bool(len(padded)) and float(np.sqrt(np.mean(padded**2, axis=1).max())) >= QUIETEST_RMS
 
 
 def loops(hypothesis: Hypothesis) -> bool:
@@ -80,7 +112,20 @@ def believable(hypothesis: Hypothesis) -> bool:
         and hypothesis.mean_log_probability < MEAN_LOG_PROBABILITY
     )
     plain = _plain(hypothesis.text)
-    return bool(plain) and not unheard and plain not in SUBTITLE_PHRASES and not loops(hypothesis)
+    if not plain or unheard or plain in SUBTITLE_PHRASES or _SOUND.fullmatch(hypothesis.text.strip()):
+        return False
+    if plain.startswith(CREDITS) and len(plain.split()) <= MOST_CREDIT_WORDS:
+        return False
+    if plain in COURTESIES and not _is_sure(hypothesis):
+        return False
+    return not loops(hypothesis)
+
+
+def _is_sure(hypothesis: Hypothesis) -> bool:
+    return (
+        hypothesis.no_speech_probability <= SURE_NO_SPEECH_PROBABILITY
+        and hypothesis.mean_log_probability >= SURE_MEAN_LOG_PROBABILITY
+    )
 
 
 def _plain(text: str) -> str:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from models.asr.choice import CPU_MODEL, GPU_MODEL
 from models.errors import WeightsError
 from models.settings import EngineSettings
 from models.weights import Catalog
@@ -13,7 +14,8 @@ def test_the_shipped_catalog_is_valid_and_has_the_default_engines_models() -> No
     catalog = Catalog.read()
     settings = EngineSettings()
     embedded = catalog.select(["embedded"])
-    assert {settings.llm.model, settings.asr.model, "kokoro-82m", "smart-turn-v3.2"} <= set(embedded)
+    assert {settings.llm.model, CPU_MODEL, "kokoro-82m", "smart-turn-v3.2"} <= set(embedded)
+    assert GPU_MODEL in catalog.select(["gpu"])
     voices = {file.name for file in catalog.models["kokoro-82m"].files}
     assert f"voices/{settings.tts.voice}.bin" in voices
 

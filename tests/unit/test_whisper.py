@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.errors import EngineFailed
+from models.errors import EngineFailed, EngineUnavailable
 from models.interfaces import HEARING_RATE_HZ, Samples
 from models.registry import create
 from models.settings import AsrSettings, EngineSettings
@@ -35,3 +35,9 @@ async def test_an_english_model_says_that_it_knows_no_ukrainian_and_goes_on() ->
         assert (await recognizer.transcribe(hiss(1), language="en")).language == "en"
     finally:
         await recognizer.aclose()
+
+
+@pytest.mark.parametrize(("model", "language"), [("whisper-base", "xx"), ("whisper-tiny.en", "uk")])
+def test_a_language_that_the_model_does_not_know_is_refused_at_start(model: str, language: str) -> None:
+    with pytest.raises(EngineUnavailable, match="UNDERSTUDY_ASR__LANGUAGE"):
+        create("asr", EngineSettings(asr=AsrSettings(model=model, language=language)))
