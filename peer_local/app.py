@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,8 @@ class App:
         """Be in the call until `quit`, or until another operator takes the place. Raises SignalingError."""
         async with AsyncExitStack() as stack:
             await self._take_commands(stack)
+            if self._settings.recorder.file is not None:
+                self.record(True)
             running = [
                 self._tasks.create_task(self.air.run(), name="air"),
                 self._tasks.create_task(self._tick(), name="ticks"),
@@ -160,8 +163,8 @@ class App:
         self.call.veto()
 
     def record(self, on: bool) -> None:
-        """Record what goes on air, to the file of the settings."""
-        file = self._settings.recorder.file or Path("understudy.mp4")
+        """Record what goes on air, to the file of the settings or one named by the time."""
+        file = self._settings.recorder.file or Path(f"understudy-{datetime.now():%Y-%m-%d-%H%M}.mp4")
         try:
             self.air.record(file if on else None)
         except DeviceError as error:

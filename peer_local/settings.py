@@ -100,7 +100,7 @@ class PlayoutSettings(Section):
 
 class RecorderSettings(Section):
     file: Path | None = None
-    """Records what goes on air to this MP4 file."""
+    """Records what goes on air to this MP4 file, from the start."""
 
 
 class Settings(StrictSettings, HearingSettings):

@@ -1,0 +1,141 @@
+"""What the laptop tells the performer, and when its sound falls silent and is heard again."""
+
+from collections.abc import Callable
+
+import pytest
+
+from models.hearing.listener import SpeechConfirmed, SpeechStarted, Utterance
+from peer_local.call import Call
+from peer_local.playback.reception import Reception
+from peer_local.settings import LocalSettings, PlayoutSettings
+from signaling import protocol
+
+MEDIA_ZERO_S = 1_000.0
+"""The performer's time at 0 of the test's clock."""
+
+
+class FakeReception(Reception):
+    """What is heard at a moment was sent at the same moment."""
+
+    def __init__(self) -> None:
+        super().__init__(PlayoutSettings())
+        self.gate: list[str | float] = []
+
+    def media_s(self, at_s: float) -> float:
+        return MEDIA_ZERO_S + at_s
+
+    def hush(self) -> None:
+        self.gate.append("hushed")
+
+    def reopen(self, media_s: float) -> None:
+        self.gate.append(media_s)
+
+
+class Scene:
+    """A call on a clock of its own, connected."""
+
+    def __init__(self) -> None:
+        self.now_s = 10.0
+        self.sent: list[protocol.ToPerformer] = []
+        self.reachable = True
+        self.call = Call(LocalSettings(), owner_speaks=False, send=self._send, now=lambda: self.now_s)
+        self.reception = FakeReception()
+        self.call.connect(self.reception)
+        self.take(protocol.Hello(name="Alex", state="listening", turns=0))
+
+    def _send(self, message: protocol.ToPerformer) -> bool:
+        self.sent.append(message)
+        return self.reachable
+
+    def take(self, *messages: protocol.FromPerformer) -> None:
+        for message in messages:
+            self.call.take(message)
+
+    def answers(self, turn_id: int, asked: str, text: str) -> None:
+        """The performer answers in one clause of two seconds, from now on."""
+        self.take(
+            protocol.UserText(text=asked, final=True, source="typed"),
+            protocol.State(state="thinking", turn_id=turn_id),
+            protocol.State(state="speaking", turn_id=turn_id),
+            protocol.Caption(
+                turn_id=turn_id,
+                index=0,
+                text=text,
+                duration_ms=2_000,
+                start_samples=0,
+                at_s=MEDIA_ZERO_S + self.now_s,
+            ),
+        )
+
+    def ends(self, turn_id: int, text: str) -> None:
+        self.take(
+            protocol.TurnEnded(turn_id=turn_id, reason="finished", text=text, moments_ms={}),
+            protocol.State(state="listening", turn_id=turn_id),
+        )
+
+    def is_interrupted(self) -> None:
+        self.call.hear(SpeechStarted())
+        self.call.hear(SpeechConfirmed())
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def test_speech_holds_the_double_and_tells_what_was_heard_first(scene: Scene) -> None:
+    scene.call.typed("How are you?")
+    scene.answers(1, "How are you?", "Very well, thank you.")
+    scene.now_s += 0.5
+    scene.is_interrupted()
+    assert scene.sent[-2:] == [protocol.Heard(turn_id=1, samples=24_000), protocol.Hold()]
+    assert scene.reception.gate == ["hushed"]
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda at_s: protocol.Silence(at_s=at_s),
+        lambda at_s: protocol.Caption(turn_id=2, index=0, text="Oh,", duration_ms=300, start_samples=0, at_s=at_s),
+    ],
+    ids=["silence", "the next caption"],
+)
+def test_sound_is_heard_again_from_where_the_performer_says(
+    scene: Scene, say: Callable[[float], protocol.FromPerformer]
+) -> None:
+    scene.answers(1, "Hello", "Hello, hello.")
+    scene.now_s += 0.5
+    scene.is_interrupted()
+    scene.take(say(1_010.8))
+    assert scene.reception.gate == ["hushed", 1_010.8]
+
+
+def test_a_performer_that_says_nothing_is_heard_again_after_a_while(scene: Scene) -> None:
+    scene.answers(1, "Hello", "Hello, hello.")
+    scene.is_interrupted()
+    for _ in range(60):
+        scene.now_s += 0.05
+        scene.call.tick()
+    assert scene.reception.gate[0] == "hushed"
+    assert len(scene.reception.gate) == 2
+
+
+def test_a_performer_that_began_anew_is_told_the_conversation(scene: Scene) -> None:
+    scene.answers(1, "What is your name?", "I am Alex.")
+    scene.ends(1, "I am Alex.")
+    scene.call.lost()
+    scene.call.connect(FakeReception())
+    scene.take(protocol.Hello(name="Alex", state="listening", turns=3))
+    assert not any(isinstance(message, protocol.Restore) for message in scene.sent)
+    scene.take(protocol.Hello(name="Alex", state="listening", turns=0))
+    exchange = protocol.Exchange(asked="What is your name?", answered="I am Alex.")
+    assert scene.sent[-1] == protocol.Restore(exchanges=(exchange,))
+
+
+def test_what_is_said_while_nobody_is_there_is_reported(scene: Scene) -> None:
+    scene.reachable = False
+    scene.call.hear(Utterance("Can you hear us?", scene.now_s, scene.now_s))
+    assert scene.call.problem is not None and "not connected" in scene.call.problem
+    scene.reachable = True
+    scene.answers(1, "Hello", "Hello.")
+    assert scene.call.problem is None
