@@ -9,8 +9,8 @@ from models.interfaces import SPEECH_RATE_HZ
 from models.llm.scripted import ScriptedModel
 from signaling import protocol
 from signaling.errors import BadToken
-from tests.component.signaling_peers import NOW_S, serving
-from tests.loopback.theatre import theatre
+from tests.component.signaling_peers import NOW_S, serving, token
+from tests.loopback.theatre import ROOM, theatre
 from tests.viewer import Viewer, eventually
 
 LONG = "This is a long answer. " * 12
@@ -102,3 +102,20 @@ async def test_a_call_goes_on_while_the_service_is_away_and_after_every_token_ha
                             await asyncio.sleep(0.1)
                     await alive(viewer, 2)
             await asyncio.sleep(20)
+
+
+async def test_a_restarted_service_finds_the_call_still_going_and_lets_others_in() -> None:
+    async with theatre() as house, house.viewer() as viewer:
+        await viewer.until_heard(loud=False)
+        port = house.service.server.port
+        await house.service.server.close()
+        async with serving(port=port) as later:
+            async with asyncio.timeout(20):
+                while not await later.rooms():  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            async with Viewer(later.url, ROOM, token("operator")) as operator:
+                await operator.until_heard(loud=False)
+                operator.send(protocol.Speak(text="Back again."))
+                await viewer.until_heard(loud=True)
+                await alive(viewer, 1)
+                assert house.figure("understudy_viewers") == 2
