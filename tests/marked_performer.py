@@ -24,7 +24,7 @@ from peer_remote.tracks import Seat
 from signaling import protocol
 from signaling.client import SignalingClient
 from tests.impairment import Network
-from tests.marks import Marks
+from tests.marks import CLICK_PEAK, Marks
 
 
 class MarkedStage(Stage):
@@ -100,7 +100,7 @@ async def perform(options: argparse.Namespace) -> None:
     pace = 1 + options.ppm / 1e6
     clock = MediaClock(now=lambda: origin_s + (time.monotonic() - origin_s) * pace)
     wire = SignalingClient(options.url, options.room, options.token)
-    marks = Marks(seed=options.seed, voice_peak=options.voice_peak)
+    marks = Marks(seed=options.seed, voice_peak=options.voice_peak, click_peak=options.click_peak)
     async with Network(seed=options.seed) as network, asyncio.TaskGroup() as tasks:
         performer = MarkedPerformer(marks, network, clock, tasks=tasks, wire=wire)
         background = [
@@ -140,6 +140,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ppm", type=float, default=0.0, help="how much faster than this machine's its clock runs")
     parser.add_argument("--voice-peak", type=float, default=0.02)
+    parser.add_argument("--click-peak", type=float, default=CLICK_PEAK)
     try:
         asyncio.run(perform(parser.parse_args()))
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ number of their beat; between the clicks a quiet voice goes on, because silence 
 """
 
 import random
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,8 +46,17 @@ MATCH_S = 0.2
 class Marks:
     """The performance, beat by beat: a function of the position alone, for one seed."""
 
-    def __init__(self, *, seed: int = 1, width_px: int = 640, height_px: int = 360, voice_peak: float = 0.02) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        width_px: int = 640,
+        height_px: int = 360,
+        voice_peak: float = 0.02,
+        click_peak: float = CLICK_PEAK,
+    ) -> None:
         self._seed = seed
+        self._click_peak = click_peak
         self._size_px = (width_px, height_px)
         self._voice_peak = voice_peak
 
@@ -59,7 +69,7 @@ class Marks:
         """BEAT_SAMPLES of the voice, which goes on without a seam, and of the click if there is one."""
         samples = self._voice_peak * voice(position * BEAT_SAMPLES, BEAT_SAMPLES)
         if self.marked(position):
-            samples[:CLICK_SAMPLES] += CLICK_PEAK * np.sin(2 * np.pi * CLICK_HZ / SPEECH_RATE_HZ * _CLICK_TIMES)
+            samples[:CLICK_SAMPLES] += self._click_peak * np.sin(2 * np.pi * CLICK_HZ / SPEECH_RATE_HZ * _CLICK_TIMES)
         return samples
 
     def picture(self, position: int) -> Image:
@@ -92,7 +102,9 @@ class Seen:
     luma: float
     """Mean of what flashes."""
     position: int | None
-    """Of the beat, up to COUNTER_PERIOD; None when the picture carries no counter."""
+    """Of the beat, up to COUNTER_PERIOD; None when the picture carries no counter, or a damaged one."""
+    print: int
+    """A fingerprint: two pictures that differ have different ones, but for an accident."""
 
     @property
     def flash(self) -> bool:
@@ -111,7 +123,7 @@ def look(picture: Image) -> Seen:
     sure = all(level < DARK + 40 or level > LIGHT - 40 for level in levels)
     value = sum(1 << bit for bit in range(COUNTER_BITS) if bits[bit])
     check = sum(1 << bit for bit in range(CHECK_BITS) if bits[COUNTER_BITS + bit])
-    return Seen(luma, value if sure and check == _check(value) else None)
+    return Seen(luma, value if sure and check == _check(value) else None, zlib.crc32(picture[3::16, 3::16].tobytes()))
 
 
 def flashes(shown: Sequence[tuple[float, Seen]]) -> NDArray[np.float64]:
@@ -154,6 +166,20 @@ def pairs(flashes_s: NDArray[np.float64], clicks_s: NDArray[np.float64]) -> NDAr
 def largest_step(samples: Samples) -> float:
     """The largest difference of two neighbouring samples: a click is one that the signal itself does not have."""
     return float(np.abs(np.diff(samples)).max(initial=0.0))
+
+
+def roughest(samples: Samples) -> float:
+    """The highest level of what lies above 6 kHz in any 5 ms, where the voice has nothing and a click has most."""
+    windows = np.lib.stride_tricks.sliding_window_view(samples, CLICK_SAMPLES)[:: CLICK_SAMPLES // 2]
+    spectra = np.abs(np.fft.rfft(windows * np.hanning(CLICK_SAMPLES), axis=1))
+    high = spectra[:, 6_000 * CLICK_SAMPLES // SPEECH_RATE_HZ :]
+    return float(np.sqrt((high**2).sum(axis=1).max(initial=0.0)) / CLICK_SAMPLES)
+
+
+def longest_freeze_s(shown: Sequence[tuple[float, Seen]]) -> float:
+    """The longest time for which the picture did not change."""
+    changes = [at_s for (at_s, seen), (_, before) in zip(shown[1:], shown, strict=False) if seen.print != before.print]
+    return float(np.diff(changes).max(initial=0.0)) if changes else float("inf")
 
 
 _CLICK_TIMES = np.arange(CLICK_SAMPLES, dtype=np.float32)

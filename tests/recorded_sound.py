@@ -5,23 +5,27 @@ stays unknown is how long the recorder itself holds a piece back: with `parec --
 are 240 samples and arrive 0.14 ms late in the median, 0.4 ms in the 99th percentile; a sample is 0 to 5 ms older.
 """
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.interfaces import SPEECH_RATE_HZ, Samples
 
+Numbers = NDArray[np.floating[Any]]
 WINDOW_S = 4.0
 
 
 class RecordedSound:
-    """`pieces` are (arrival in seconds, samples at SPEECH_RATE_HZ), without gaps; the last sample arrives last."""
+    """Mono `samples` at SPEECH_RATE_HZ without gaps; for each piece, how many there were with it and when it came.
 
-    def __init__(self, pieces: Sequence[tuple[float, Samples]]) -> None:
-        arrivals_s = np.array([at_s for at_s, _ in pieces], np.float64)
-        self.samples: Samples = np.concatenate([samples for _, samples in pieces] or [np.zeros(0, np.float32)])
-        self._ends = np.cumsum([len(samples) for _, samples in pieces])
+    The last sample of a piece is the one that came at that time.
+    """
+
+    def __init__(self, samples: Samples, ends: Numbers, arrivals_s: Numbers) -> None:
+        self.samples = samples
+        self._ends = np.asarray(ends, np.float64)
+        arrivals_s = np.asarray(arrivals_s, np.float64)
         self._starts_s = _least_late(arrivals_s, arrivals_s - self._ends / SPEECH_RATE_HZ)
 
     def at_s(self, places: NDArray[np.int64] | int) -> NDArray[np.float64]:
@@ -40,7 +44,7 @@ class RecordedSound:
         return self.samples[self.place(start_s) : self.place(end_s)]
 
 
-def _least_late(arrivals_s: NDArray[np.float64], offsets_s: NDArray[np.float64]) -> NDArray[np.float64]:
+def _least_late(arrivals_s: Numbers, offsets_s: Numbers) -> NDArray[np.float64]:
     """For each piece the lowest offset within WINDOW_S / 2 of it."""
     first = np.searchsorted(arrivals_s, arrivals_s - WINDOW_S / 2)
     last = np.searchsorted(arrivals_s, arrivals_s + WINDOW_S / 2)

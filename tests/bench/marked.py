@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.component.signaling_peers import serving, token
+from tests.marks import CLICK_PEAK
 
 ROOM = "main"
 START_TIMEOUT_S = 20.0
@@ -35,12 +36,15 @@ class Marked:
 
 
 @asynccontextmanager
-async def marked(*, seed: int = 1, ppm: float = 0.0, voice_peak: float = 0.02) -> AsyncIterator[Marked]:
+async def marked(
+    *, seed: int = 1, ppm: float = 0.0, voice_peak: float = 0.02, click_peak: float = CLICK_PEAK
+) -> AsyncIterator[Marked]:
     """Start the service and the performer, and stop them at the end."""
     async with serving() as service:
         command = [
             *(sys.executable, "-m", "tests.marked_performer", "--url", service.url, "--token", token("performer")),
             *("--room", ROOM, "--seed", str(seed), "--ppm", str(ppm), "--voice-peak", str(voice_peak)),
+            *("--click-peak", str(click_peak)),
         ]
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)

@@ -1,9 +1,24 @@
+import itertools
+
 import cv2
 import numpy as np
 import pytest
 
 from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ
-from tests.marks import COUNTER_PERIOD, GREY, Marks, Seen, clicks, flashes, largest_step, look, pairs, voice
+from tests.marks import (
+    COUNTER_PERIOD,
+    GREY,
+    Marks,
+    Seen,
+    clicks,
+    flashes,
+    largest_step,
+    longest_freeze_s,
+    look,
+    pairs,
+    roughest,
+    voice,
+)
 
 BEAT_S = BEAT_SAMPLES / SPEECH_RATE_HZ
 
@@ -55,7 +70,13 @@ def test_a_picture_of_another_kind_has_no_counter() -> None:
 
 
 def test_a_flash_begins_with_its_first_white_picture() -> None:
-    shown = [(0.0, Seen(110, 1)), (0.03, Seen(228, 2)), (0.07, Seen(228, 2)), (0.1, Seen(110, 3)), (0.13, Seen(228, 4))]
+    shown = [
+        (0.0, Seen(110, 1, 1)),
+        (0.03, Seen(228, 2, 2)),
+        (0.07, Seen(228, 2, 2)),
+        (0.1, Seen(110, 3, 3)),
+        (0.13, Seen(228, 4, 4)),
+    ]
     assert flashes(shown).tolist() == [0.03, 0.13]
 
 
@@ -73,3 +94,21 @@ def test_pairs_survive_any_offset_jitter_and_missing_marks(offset_s: float) -> N
 def test_nothing_seen_or_heard_makes_no_pairs() -> None:
     assert len(pairs(np.zeros(0), np.array([1.0]))) == 0
     assert len(pairs(np.array([1.0]), np.array([9.0]))) == 0
+
+
+def test_a_freeze_lasts_from_one_change_to_the_next() -> None:
+    shown = [(0.0, Seen(110, 1, 1)), (0.04, Seen(110, 2, 2)), (0.08, Seen(110, 2, 2)), (0.2, Seen(110, None, 3))]
+    assert longest_freeze_s(shown) == pytest.approx(0.16)
+    assert longest_freeze_s(shown[:1]) == float("inf")
+
+
+def test_a_broken_voice_is_rough() -> None:
+    clean = voice(0, SPEECH_RATE_HZ)
+    broken = clean.copy()
+    broken[20_000:20_300] = 0
+    assert roughest(broken) > 20 * roughest(clean)
+
+
+def test_pictures_of_neighbouring_beats_have_different_prints() -> None:
+    prints = [look(Marks().picture(position)).print for position in range(50)]
+    assert all(one != other for one, other in itertools.pairwise(prints))

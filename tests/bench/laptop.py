@@ -1,0 +1,139 @@
+"""The laptop's side as it runs in a call, with devices that can be measured: its own PulseAudio, a recording camera.
+
+What is measured is what an application gets. A picture counts from the moment at which the virtual camera was given
+it; a sample of the virtual microphone from when `parec` delivered it, which is up to 5 ms after the server made it
+(tests/recorded_sound.py). Nothing is subtracted.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from models import registry
+from peer_local.air import Devices
+from peer_local.app import App, Hearing
+from peer_local.devices.camera import open_camera
+from peer_local.devices.choose import Sound
+from peer_local.devices.paced import PacedOutput
+from peer_local.devices.pulse import CABLE_SOURCE, PulseServer, VirtualMicrophone
+from peer_local.interfaces import PictureInput
+from peer_local.listening.echo import echo_canceller
+from peer_local.settings import Settings
+from signaling.client import SignalingClient
+from tests.marks import Seen, look
+from tests.recorded_sound import RecordedSound
+from tests.recording_camera import Recording, recording_camera
+from tests.sound_server import Recording as SoundRecording
+from tests.sound_server import SoundServer, sound_server
+from tests.viewer import eventually
+
+CONNECT_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Laptop:
+    """A running one."""
+
+    app: App
+    camera: Recording[Seen]
+    server: SoundServer
+    _microphone: SoundRecording
+
+    def heard(self) -> RecordedSound:
+        """What the virtual microphone has given so far."""
+        return recorded(self._microphone)
+
+    @property
+    def figures(self) -> Any:
+        """Of the player of the connection of now."""
+        reception = self.app.air._reception
+        assert reception is not None
+        return reception.player.figures()
+
+
+def recorded(recording: SoundRecording) -> RecordedSound:
+    """The recording so far with its times."""
+    ends, arrivals_s = recording.arrived_s()
+    return RecordedSound(recording.samples[: int(ends[-1])], ends, arrivals_s)
+
+
+@contextmanager
+def sound_of_its_own() -> Iterator[SoundServer]:
+    """A sound server that this process uses; PortAudio must not have been used before."""
+    before = dict(os.environ)
+    with sound_server() as server:
+        os.environ.update(server.environment)
+        cable = VirtualMicrophone(PulseServer(server.pactl))
+        cable.create()
+        try:
+            yield server
+        finally:
+            cable.remove()
+            os.environ.clear()
+            os.environ.update(before)
+
+
+@asynccontextmanager
+async def laptop(
+    url: str,
+    token: str,
+    *,
+    server: SoundServer,
+    room: str = "main",
+    webcam: Callable[[], PictureInput | None] = lambda: None,
+    sections: Mapping[str, Any] | None = None,
+    until_connected: bool = True,
+) -> AsyncIterator[Laptop]:
+    """Join the room as its operator; `sections` are settings by section, without ears unless they name a source."""
+    given: dict[str, Any] = {"ears": {"source": "none"}, **(sections or {})}
+    given["local"] = {"control_port": 0, **given.get("local", {})}
+    settings = Settings(**given)
+    camera = Recording(look)
+    async with AsyncExitStack() as stack:
+        microphone = stack.enter_context(server.recording(CABLE_SOURCE))
+        stack.enter_context(recording_camera(camera))
+        sound = Sound(settings.microphone, settings.ears, server=PulseServer(server.pactl), directory=server.folder)
+        stack.push_async_callback(asyncio.to_thread, sound.close)
+        hearing = await _hearing(settings, sound, stack)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        wire = SignalingClient(url, room, token)
+        app = App(settings, wire=wire, devices=_devices(settings, sound, webcam), tasks=tasks, hearing=hearing)
+        running = tasks.create_task(app.run(), name="laptop")
+        try:
+            if until_connected:
+                await eventually(lambda: app.air.director.showing == "double", timeout_s=CONNECT_TIMEOUT_S)
+            yield Laptop(app, camera, server, microphone)
+        finally:
+            app.quit()
+            await asyncio.wait((running,))
+
+
+def _devices(settings: Settings, sound: Sound, webcam: Callable[[], PictureInput | None]) -> Devices:
+    return Devices(
+        sound_output=sound.output(),
+        paced_output=PacedOutput,
+        camera=lambda: open_camera(settings.camera),
+        webcam=webcam,
+        real_microphone=sound.real_microphone(),
+        recorder=_no_recorder,
+    )
+
+
+def _no_recorder(file: object) -> Any:
+    raise AssertionError("no bench records")
+
+
+async def _hearing(settings: Settings, sound: Sound, stack: AsyncExitStack) -> Hearing | None:
+    opener = sound.ears()
+    if opener is None:
+        return None
+    vad = await asyncio.to_thread(registry.create, "vad", settings)
+    turn = await asyncio.to_thread(registry.create, "turn", settings)
+    asr = await asyncio.to_thread(registry.create, "asr", settings)
+    stack.push_async_callback(turn.aclose)
+    stack.push_async_callback(asr.aclose)
+    canceller = echo_canceller(settings.ears.echo_cancellation)
+    return Hearing(vad, turn, asr, settings.asr.language, opener, canceller)
