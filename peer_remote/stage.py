@@ -77,6 +77,7 @@ class Stage:
     def resume(self, index: int) -> int:
         """Go on with beat `index` of the open turn, or the oldest after it that is kept; it fades in.
 
+        The kept pictures were drawn for earlier positions: the head skips what it would have moved meanwhile.
         Returns the index of the beat that is played next.
         """
         following = self._beats[0].index if self._beats else self._played[-1].index + 1 if self._played else 0

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright
 
+from signaling import protocol
 from tests.bench.product import ROOM, Product, running
+from tests.viewer import Viewer
 
 pytestmark = [pytest.mark.browser, pytest.mark.weights]
 
@@ -146,12 +148,34 @@ async def test_a_person_types_a_question_watches_the_answer_and_stops_the_next(t
         assert not faults
 
 
+FAKES = {
+    f"UNDERSTUDY_{kind}__ENGINE": name
+    for kind, name in (("LLM", "scripted"), ("TTS", "tone"), ("ASR", "scripted"), ("TURN", "always"))
+} | {"UNDERSTUDY_FACE__ENGINE": "counter"}
+
+
+async def test_a_page_shows_a_held_answer_as_listening_and_each_of_its_words_once() -> None:
+    words = "This is a rather long line, which goes on for a while, so that it can be held in between."
+    async with running(FAKES) as product, page_of(product) as page:
+        await in_state(page, "listening", timeout_s=15)
+        async with Viewer(product.url, ROOM, product.token("operator")) as operator:
+            operator.send(protocol.Speak(text=words, answers="Say something."))
+            caption = await operator.until(protocol.Caption, index=1)
+            operator.send(protocol.Hold())
+            await in_state(page, "listening", timeout_s=3)
+            shown = await page.get_by_test_id("caption").inner_text()
+            assert words.split()[-1] not in shown
+            operator.send(protocol.Resume(turn_id=caption.turn_id, samples=caption.start_samples))
+            await in_state(page, "speaking", timeout_s=3)
+            await operator.until(protocol.TurnEnded)
+            await in_state(page, "listening", timeout_s=3)
+        log = await page.evaluate("() => window.understudy.log")
+        assert [(entry["who"], entry["text"]) for entry in log] == [("user", "Say something."), ("double", words)]
+        assert words.split()[-1] in await page.get_by_test_id("caption").inner_text()
+
+
 async def test_a_wrong_link_gets_one_sentence_and_a_field() -> None:
-    fakes = {
-        f"UNDERSTUDY_{kind}__ENGINE": name
-        for kind, name in (("LLM", "scripted"), ("TTS", "tone"), ("ASR", "scripted"), ("TURN", "always"))
-    }
-    async with running({**fakes, "UNDERSTUDY_FACE__ENGINE": "counter"}) as product, page_of(product) as page:
+    async with running(FAKES) as product, page_of(product) as page:
         await page.goto("about:blank")
         await page.goto(f"{product.url}/#room={ROOM}&token=1.bench.viewer.99.wrong")
         sentence = page.locator("#gate-text")
