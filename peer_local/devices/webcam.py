@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from models.interfaces import Image
+from peer_local.devices.camera import CAMERA_LABEL
 from peer_local.errors import DeviceError
 from peer_local.on_air.framing import from_bgr, size_of
 
@@ -26,6 +27,7 @@ _DARK_LUMA = 20.0
 _CLOSE_TIMEOUT_S = 2.0
 _FAILURES_IN_A_ROW = 5
 """Some drivers drop single pictures; after so many the webcam is opened anew."""
+_LISTING = Path("/sys/class/video4linux")
 _APIS = {"Windows": cv2.CAP_DSHOW, "Darwin": cv2.CAP_AVFOUNDATION, "Linux": cv2.CAP_V4L2}
 
 
@@ -154,7 +156,7 @@ def open_webcam(
 
     def open_capture() -> Capture:
         place = _place(device)
-        if avoid is not None and place in (avoid, _number_of(avoid)):
+        if _is_virtual(place) or (avoid is not None and place in (avoid, _number_of(avoid))):
             raise DeviceError(f"{device} is the virtual camera itself: choose the real webcam.")
         return _open_capture(place, width_px, height_px, fps)
 
@@ -184,6 +186,13 @@ def _number_of(path: str) -> int | None:
     return int(number) if number != path and number.isdigit() else None
 
 
+def _is_virtual(place: int | str, listing: Path = _LISTING) -> bool:
+    """Whether it is a v4l2loopback device: ours, or one with the driver's own label."""
+    number = place if isinstance(place, int) else _number_of(place)
+    name = _text(listing / f"video{number}" / "name")
+    return name == CAMERA_LABEL or name.startswith("Dummy video device")
+
+
 def _require_findable(device: str) -> None:
     is_name = not device.isdigit() and "/" not in device and "\\" not in device
     if is_name and platform.system() != "Linux":
@@ -192,7 +201,7 @@ def _require_findable(device: str) -> None:
         )
 
 
-def _place(device: str, listing: Path = Path("/sys/class/video4linux")) -> int | str:
+def _place(device: str, listing: Path = _LISTING) -> int | str:
     """What OpenCV opens. Raises DeviceError when no webcam has this name."""
     if device.isdigit():
         return int(device)

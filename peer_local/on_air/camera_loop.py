@@ -44,14 +44,19 @@ class Schedule:
 
 
 class _Screen:
-    """One output, and its way back when it fails. All but the opening happens on the loop's thread."""
+    """One output, and its way back when it fails.
+
+    Closing what failed and opening it anew happen on a thread of their own: some drivers take a second, and the other
+    screens do not wait.
+    """
 
     def __init__(self, output: PictureOutput, reopen: OpenPictureOutput | None) -> None:
         self.output: PictureOutput | None = output
+        self.first = output
         self._name = output.name
         self._reopen = reopen
         self._retry_s = 0.0
-        self._opening: threading.Thread | None = None
+        self._aside: threading.Thread | None = None
         self._opened: PictureOutput | None = None
         self.failures = 0
 
@@ -65,38 +70,36 @@ class _Screen:
         except Exception as error:
             self.failures += 1
             logger.error("picture_output_lost", extra={"output": self._name, "reason": str(error)})
-            _close(self.output)
-            self.output = None
+            lost, self.output = self.output, None
             self._retry_s = now_s + REOPEN_S
+            self._do_aside(lambda: _close(lost))
 
     def _come_back(self, now_s: float) -> None:
-        if self._reopen is None:
+        if self._aside is not None and self._aside.is_alive():
             return
-        if self._opening is not None:
-            if self._opening.is_alive():
-                return
-            self._opening = None
-            self._retry_s = now_s + REOPEN_S
+        if self._opened is not None:
             self.output, self._opened = self._opened, None
-            if self.output is not None:
-                logger.info("picture_output_back", extra={"output": self._name})
-        elif now_s >= self._retry_s:
-            # On a thread of its own: some drivers take a second, and the other screens do not wait.
-            self._opening = threading.Thread(target=self._open, name=f"open {self._name}", daemon=True)
-            self._opening.start()
+            logger.info("picture_output_back", extra={"output": self._name})
+        elif self._reopen is not None and now_s >= self._retry_s:
+            self._retry_s = now_s + REOPEN_S
+            self._do_aside(self._open)
+
+    def _do_aside(self, work: Callable[[], None]) -> None:
+        self._aside = threading.Thread(target=work, name=f"screen {self._name}", daemon=True)
+        self._aside.start()
 
     def _open(self) -> None:
         assert self._reopen is not None
         try:
             self._opened = self._reopen()
         except DeviceError:
-            return
+            return  # it was said when it was lost
         except Exception as error:
             logger.error("picture_output_not_opened", extra={"output": self._name, "error": type(error).__name__})
 
     def close(self) -> None:
-        if self._opening is not None:
-            self._opening.join(_CLOSE_TIMEOUT_S)
+        if self._aside is not None:
+            self._aside.join(_CLOSE_TIMEOUT_S)
         for output in (self.output, self._opened):
             if output is not None:
                 _close(output)
@@ -134,6 +137,7 @@ class CameraLoop:
         self._now = now
         self._sleep = sleep
         self._schedule = Schedule(fps, now())
+        self._changes = threading.Lock()
         self._screens: tuple[_Screen, ...] = ()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -154,7 +158,13 @@ class CameraLoop:
 
     def add(self, output: PictureOutput, *, reopen: OpenPictureOutput | None = None) -> None:
         """Show everything on `output` too, from now on. When it fails, `reopen` is tried every REOPEN_S."""
-        self._screens = (*self._screens, _Screen(output, reopen))
+        with self._changes:
+            self._screens = (*self._screens, _Screen(output, reopen))
+
+    def remove(self, output: PictureOutput) -> None:
+        """Show nothing more on `output`, which is the caller's again; nothing happens when it is not there."""
+        with self._changes:
+            self._screens = tuple(screen for screen in self._screens if screen.first is not output)
 
     def remove(self, output: PictureOutput) -> None:
         """Show nothing more on `output` and leave its closing to the caller; it may get one last picture."""

@@ -131,9 +131,10 @@ def test_a_picture_that_cannot_be_made_is_counted_and_the_next_one_is_shown() ->
     assert (loop.failures, loop.shown, len(screen.shown)) == (15, 15, 15)
 
 
-def wait_for_opening(loop: CameraLoop) -> None:
+def wait_for_screens() -> None:
+    """Until what happens aside is done."""
     for thread in threading.enumerate():
-        if thread.name.startswith("open "):
+        if thread.name.startswith("screen "):
             thread.join(5)
 
 
@@ -154,7 +155,7 @@ def test_a_failing_screen_does_not_disturb_the_others_and_comes_back() -> None:
     lost_s = clock.now_s
     for _ in range(10 * 30):
         run(loop, clock, 2 / 30)
-        wait_for_opening(loop)
+        wait_for_screens()
     assert failing.closed and len(failing.shown) == 30
     assert np.diff([lost_s, *attempts]) == pytest.approx([REOPEN_S] * 3, abs=0.1)
     assert loop.showing_on == ("steady", "again")
@@ -167,6 +168,7 @@ def test_a_screen_without_a_way_back_stays_away() -> None:
     loop = loop_on(clock, screen)
     screen.error = OSError("gone")
     run(loop, clock, 10)
+    wait_for_screens()
     assert screen.closed and loop.showing_on == ()
     assert loop.shown == 300
 
@@ -182,12 +184,45 @@ def test_a_driver_that_takes_long_to_open_delays_nobody() -> None:
     loop = loop_on(clock, steady)
     loop.add(failing, reopen=reopen)
     failing.error = OSError("gone")
-    run(loop, clock, 10)
-    assert len(steady.shown) == 300 and loop.showing_on == ("steady",)
+    run(loop, clock, 1)
+    wait_for_screens()
+    run(loop, clock, 9)
+    assert len(steady.shown) == loop.shown >= 299 and not again.shown
     release.set()
-    wait_for_opening(loop)
+    wait_for_screens()
     run(loop, clock, 1)
     assert loop.showing_on == ("steady", "again")
+
+
+def test_a_screen_can_be_added_and_taken_away_while_the_loop_runs() -> None:
+    clock, camera, recorder = Clock(), Screen("camera"), Screen("recorder")
+    loop = loop_on(clock, camera)
+    run(loop, clock, 1)
+    loop.add(recorder)
+    run(loop, clock, 1)
+    loop.remove(recorder)
+    run(loop, clock, 1)
+    assert len(recorder.shown) == 30 and not recorder.closed, "who takes it away closes it"
+    assert len(camera.shown) == loop.shown and loop.showing_on == ("camera",)
+    loop.remove(recorder)
+
+
+def test_a_driver_that_takes_long_to_close_delays_nobody() -> None:
+    release = threading.Event()
+
+    class Slow(Screen):
+        def close(self) -> None:
+            release.wait(5)
+            super().close()
+
+    clock, steady, slow = Clock(), Screen("steady"), Slow("slow")
+    loop = loop_on(clock, steady, slow)
+    slow.error = OSError("gone")
+    run(loop, clock, 10)
+    assert len(steady.shown) == 300 and not slow.closed
+    release.set()
+    loop.close()
+    assert slow.closed
 
 
 def test_the_thread_shows_pictures_and_close_closes_everything() -> None:
@@ -213,7 +248,9 @@ def test_a_screen_that_is_opened_while_the_loop_closes_is_closed_too() -> None:
     loop = loop_on(clock)
     loop.add(failing, reopen=lambda: again)
     failing.error = OSError("gone")
-    run(loop, clock, 2.2)
+    run(loop, clock, 1)
+    wait_for_screens()
+    run(loop, clock, 1.2)
     loop.close()
     assert again.closed
 

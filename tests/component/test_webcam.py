@@ -1,5 +1,6 @@
 """The webcam thread over captures that behave like bad webcams. Nothing here waits for a clock."""
 
+import platform
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ class FakeCapture:
     Blocks after the last one, as a driver does, until `unplug`.
     """
 
-    def __init__(self, *script: Image | None | Callable[[], None], opened: bool = True) -> None:
+    def __init__(self, *script: Image | Callable[[], object] | None, opened: bool = True) -> None:
         self._script = list(script)
         self._opened = opened
         self._unplugged = threading.Event()
@@ -118,7 +119,7 @@ def test_a_webcam_that_warms_up_is_not_shown_black(bench: Bench) -> None:
 
     capture = FakeCapture(bgr(level=0), bgr(level=2), look, bgr(level=90))
     started = threading.Event()
-    webcam.append(bench.webcam(FakeCapture(lambda: started.wait(10) and None, None, None, None, None, None), capture))
+    webcam.append(bench.webcam(FakeCapture(lambda: started.wait(10), None, None, None, None, None), capture))
     started.set()
     assert capture.done.wait(10)
     assert seen == [None]
@@ -188,7 +189,7 @@ def test_without_a_device_there_is_no_webcam() -> None:
 
 
 def test_names_need_linux(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webcam_module.platform, "system", lambda: "Windows")
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
     with pytest.raises(DeviceError, match="say its number"):
         open_webcam("BRIO", width_px=640, height_px=480, fps=30)
 
@@ -212,6 +213,15 @@ def test_a_webcam_is_found_by_number_path_or_name(listing: Path, device: str, pl
 def test_a_name_that_nothing_has_is_said(listing: Path) -> None:
     with pytest.raises(DeviceError, match="no webcam called Leica"):
         webcam_module._place("Leica", listing)
+
+
+@pytest.mark.parametrize("name", ["Understudy Camera", "Dummy video device (0x0000)"])
+@pytest.mark.parametrize("place", [5, "/dev/video5"])
+def test_a_virtual_camera_is_known_by_its_label(listing: Path, place: int | str, name: str) -> None:
+    (listing / "video5").mkdir()
+    (listing / "video5" / "name").write_text(name + "\n")
+    assert webcam_module._is_virtual(place, listing)
+    assert not webcam_module._is_virtual(2, listing) and not webcam_module._is_virtual("http://camera", listing)
 
 
 @pytest.mark.parametrize("device", ["2", "/dev/video2"])

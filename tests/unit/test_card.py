@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,6 @@ def test_the_sign_darkens_a_little_marks_one_place_and_pulses_softly(size: tuple
     assert 120 < corner < 170
     marked = planes_of(shown[0])[0] != corner
     assert 0.001 < marked.mean() < 0.05, "discreet"
-    changes = [np.abs(one.astype(int) - other) for one, other in zip(shown, shown[1:], strict=False)]
+    changes = [np.abs(one.astype(int) - other) for one, other in pairwise(shown)]
     assert 0 < max(change.max() for change in changes) < 40, "soft"
     assert np.array_equal(shown[0], sign.on(picture, 2.0)), "every two seconds"

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ class Tone:
     def pull(self, count: int, at_s: float) -> Samples:
         place = np.arange(self.position, self.position + count)
         self.position += count
-        return (self.level * np.sin(2 * np.pi * self.hz * place / SPEECH_RATE_HZ)).astype(np.float32)
+        samples: Samples = (self.level * np.sin(2 * np.pi * self.hz * place / SPEECH_RATE_HZ)).astype(np.float32)
+        return samples
 
     @property
     def step(self) -> float:
@@ -97,7 +99,7 @@ def test_sines_switch_without_any_step_above_their_own() -> None:
     mixer.play(one)
     for number in range(6):
         who: Who = "self" if number % 2 else "double"
-        assert largest_step(play(mixer, 4, (1, lambda who=who: mixer.switch(who)))[BLOCK:]) <= one.step * 1.001
+        assert largest_step(play(mixer, 4, (1, partial(mixer.switch, who)))[BLOCK:]) <= one.step * 1.001
 
 
 def test_a_takeover_is_done_within_10_ms_of_sound() -> None:
@@ -130,7 +132,7 @@ def test_switching_back_and_forth_within_a_fade_is_smooth() -> None:
     play(mixer, 100, count=48)
     names: list[Who] = ["self", "double", "nobody", "double", "self", "nobody"]
     heard = np.concatenate(
-        [play(mixer, 4, (0, lambda who=who: mixer.switch(who)), count=48) for who in names for _ in range(3)]
+        [play(mixer, 4, (0, partial(mixer.switch, who)), count=48) for who in names for _ in range(3)]
     )
     assert float(np.abs(np.diff(heard)).max()) <= one.step + 0.5 * np.pi / 2 / FADE_SAMPLES
 
