@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,7 +34,15 @@ class Key:
 
 def directories() -> tuple[Path, ...]:
     """Where keys may lie, best first. The second is for machines whose runtime directory is missing or not ours."""
-    return user_runtime_path("understudy", appauthor=False), user_cache_path("understudy") / "run"
+    cache = user_cache_path("understudy") / "run"
+    if sys.platform == "linux" and not (os.environ.get("XDG_RUNTIME_DIR") or Path(f"/run/user/{os.getuid()}").is_dir()):
+        return (cache,)  # platformdirs would take a directory in /tmp that anybody can make
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return user_runtime_path("understudy", appauthor=False), cache
+        except OSError:
+            return (cache,)
 
 
 def leave(port: int, places: Sequence[Path] | None = None) -> tuple[Key, Path]:
