@@ -162,13 +162,9 @@ class CameraLoop:
             self._screens = (*self._screens, _Screen(output, reopen))
 
     def remove(self, output: PictureOutput) -> None:
-        """Show nothing more on `output`, which is the caller's again; nothing happens when it is not there."""
+        """Show nothing more on `output` and leave its closing to the caller; it may get one last picture."""
         with self._changes:
             self._screens = tuple(screen for screen in self._screens if screen.first is not output)
-
-    def remove(self, output: PictureOutput) -> None:
-        """Show nothing more on `output` and leave its closing to the caller; it may get one last picture."""
-        self._screens = tuple(screen for screen in self._screens if screen.output is not output)
 
     def start(self) -> None:
         """Begin to show pictures."""
