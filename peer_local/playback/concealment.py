@@ -17,7 +17,7 @@ _STEADY_SAMPLES = 480
 _FADED_SAMPLES = 3_840
 """Full for 10 ms, silent after 80: what is repeated for longer sounds like a machine."""
 JOIN_SAMPLES = 480
-_BEND_SAMPLES = 240
+_LONGEST_BEND_SAMPLES = 240
 _COARSE = 6
 """The period is sought at 8 kHz first."""
 
@@ -38,6 +38,8 @@ class Concealer:
         self._history = np.zeros(_HISTORY_SAMPLES, np.float32)
         self._period = np.zeros(0, np.float32)
         self._bend = 0.0
+        self._bend_samples = 1.0
+        self._peak = 0.0
         self._made_samples = 0
 
     @property
@@ -62,6 +64,7 @@ class Concealer:
             self._begin()
         sound = self._made(count)
         self._made_samples += count
+        self._remember(sound)
         return sound
 
     def _remember(self, sound: Samples) -> None:
@@ -79,14 +82,19 @@ class Concealer:
         self._period = period
         # What was heard last, against what came before the first repetition.
         self._bend = float(history[-1] - history[-length - 1])
+        self._peak = float(np.max(np.abs(history)))
+        # So slowly that it adds little to the steps that there are anyway: in noise that is soon.
+        step = float(np.max(np.abs(np.diff(history[-_COMPARED_SAMPLES:])))) + 1e-9
+        self._bend_samples = min(1 + 32 * abs(self._bend) / step, _LONGEST_BEND_SAMPLES)
 
     def _made(self, count: int) -> Samples:
         places = self._made_samples + np.arange(count)
         if self._made_samples >= _FADED_SAMPLES:
             return np.zeros(count, np.float32)
         gain = np.clip((_FADED_SAMPLES - places) / (_FADED_SAMPLES - _STEADY_SAMPLES), 0, 1)
-        bend = self._bend * np.clip(1 - (places + 1) / _BEND_SAMPLES, 0, 1)
-        sound: Samples = ((self._period[places % len(self._period)] + bend) * gain).astype(np.float32)
+        bend = self._bend * np.clip(1 - (places + 1) / self._bend_samples, 0, 1)
+        bent = np.clip(self._period[places % len(self._period)] + bend, -self._peak, self._peak)
+        sound: Samples = (bent * gain).astype(np.float32)
         return sound
 
 

@@ -125,13 +125,12 @@ class Playout:
         return timestamp + CODEC_DELAY_SAMPLES - self.first_timestamp
 
 
-def voice(seconds: float = 4.0, *, pauses: bool = True) -> Samples:
-    """A vowel with moving pitch and formants, and pauses; whole packets of it."""
-    count = round(seconds * 50) * 960
-    at_s = np.arange(count) / 48_000
-    pitch_hz = 120 + 20 * np.sin(2 * np.pi * 0.7 * at_s)
-    phase = 2 * np.pi * np.cumsum(pitch_hz) / 48_000
-    sound = sum(np.sin(k * phase) / (1 + abs(k * 120 - 600) / 300) / k**0.5 for k in range(1, 25))
+def voice(seconds: int = 4, *, pauses: bool = True) -> Samples:
+    """A vowel whose pitch moves, with pauses; its end leads over to its beginning."""
+    at_s = np.arange(seconds * 48_000) / 48_000
+    phase = 2 * np.pi * np.cumsum(120 + 20 * np.sin(2 * np.pi * at_s)) / 48_000
+    begins = np.random.default_rng(1).uniform(0, 2 * np.pi, 25)
+    sound = sum(np.sin(k * phase + begins[k]) / (1 + abs(k * 120 - 600) / 300) / k**0.5 for k in range(1, 25))
     sound = 0.5 * sound / np.max(np.abs(sound))
     if pauses:
         sound *= np.clip(6 * np.sin(2 * np.pi * at_s) + 3, 0, 1)

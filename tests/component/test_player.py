@@ -36,7 +36,7 @@ def silence_before(sound: Samples) -> int:
 
 @pytest.mark.parametrize("block", [128, 441, 480, 960, 2_048])
 def test_a_clean_network_is_heard_bit_for_bit_40_ms_late(block: int) -> None:
-    playout = Playout(voice(2.0, pauses=False), block=block)
+    playout = Playout(voice(2, pauses=False), block=block)
     heard = playout.run(1.9)
     start = silence_before(heard)
     assert start / 48_000 < 0.05 + 0.04 + 2 * block / 48_000
@@ -250,7 +250,7 @@ def test_a_device_that_stops_and_comes_back_plays_what_is_new(pause_s: float) ->
 
 
 def test_the_onset_of_speech_is_told() -> None:
-    sound = np.concatenate((np.zeros(48_000, np.float32), voice(1.0, pauses=False)))
+    sound = np.concatenate((np.zeros(48_000, np.float32), voice(1, pauses=False)))
     playout = Playout(sound)
     assert playout.player.last_onset_s is None
     heard = playout.run(1.6)
@@ -281,7 +281,7 @@ def test_nothing_is_heard_before_anything_has_come() -> None:
 )
 def test_no_order_of_arrival_does_harm(steps: list[tuple[int, int, float, str]], block: int) -> None:
     now_s = START_S
-    sound = voice(1.0, pauses=False) * 3
+    sound = voice(1, pauses=False) * 3
     player = SpeechPlayer(PlayoutSettings(), clock=lambda: now_s, make_decoder=lambda: SlicingDecoder(sound))
     for number, (index, offset, hurry_s, what) in enumerate(steps):
         index += number // 2
