@@ -20,7 +20,7 @@ import platformdirs
 from peer_local.devices.paced import PacedOutput
 from peer_local.devices.pulse import CABLE_SINK, CABLE_SOURCE, PulseServer, VirtualMicrophone, name_devices
 from peer_local.devices.sound import PortAudio
-from peer_local.devices.sound_devices import Endpoint, SoundDevice, find
+from peer_local.devices.sound_devices import Endpoint, NoSuchDevice, SoundDevice, find
 from peer_local.devices.sound_file import open_file
 from peer_local.devices.wasapi import open_loopback
 from peer_local.errors import DeviceError
@@ -104,7 +104,7 @@ class Sound:
             case "call":
                 if self._platform == "win32":
                     return open_loopback(wanted, self._load_soundcard)
-                return lambda listener, rate_hz: self.portaudio.open_input(self._call_source(), listener, rate_hz)
+                return self._open_call
 
     def devices(self) -> list[SoundDevice]:
         """Every device of the machine. Raises DeviceError."""
@@ -145,7 +145,7 @@ class Sound:
 
     def _reason(self, error: DeviceError) -> DeviceError:
         """What a person must do, rather than which name was not found."""
-        if self._microphone.device is not None or "No sound output" not in str(error):
+        if self._microphone.device is not None or not isinstance(error, NoSuchDevice):
             return error
         if self._platform == "linux":
             return self._no_server or error
@@ -159,9 +159,12 @@ class Sound:
 
     def _default_microphone(self) -> str | None:
         """On PulseAudio the default may be the double itself, or a loudspeaker's monitor."""
-        if self._platform != "linux" or self._without_server():
+        if self._platform != "linux":
             return None
-        name = self._server.default_source()
+        try:
+            name = self._server.default_source()
+        except DeviceError:  # ALSA alone has a default, too
+            return None
         if name in ("", CABLE_SOURCE) or name.endswith(".monitor"):
             raise DeviceError(
                 "The system's default microphone is none of a person's; connect one, or name one with "
@@ -169,28 +172,29 @@ class Sound:
             )
         return name
 
-    def _call_source(self) -> str:
+    def _open_call(self, listener: SoundListener, rate_hz: int) -> SoundInput:
         if self._platform == "linux":
-            if no_server := self._without_server():
-                raise no_server
-            sink = self._server.default_sink()
-            if self._ears.device is not None:
-                sink = find(self.portaudio.devices(), self._ears.device, "output").server_name or self._ears.device
-            if sink in ("", CABLE_SINK):
-                raise DeviceError(
-                    "The system's default output is no loudspeaker, so the call cannot be heard; connect one, or name "
-                    "the output that the call application plays on with UNDERSTUDY_EARS__DEVICE."
-                )
-            return f"{sink}.monitor"
-        wanted = self._ears.device or CALL_CABLE_DARWIN
+            return self.portaudio.open_input(f"{self._call_sink()}.monitor", listener, rate_hz)
         try:
-            return find(self.portaudio.devices(), wanted, "input").name
-        except DeviceError as error:
+            return self.portaudio.open_input(self._ears.device or CALL_CABLE_DARWIN, listener, rate_hz)
+        except NoSuchDevice as error:
             raise error if self._ears.device else DeviceError(NO_CALL_CABLE) from error
 
-    def _without_server(self) -> DeviceError | None:
-        self.portaudio.devices()  # prepared at the latest now
-        return self._no_server
+    def _call_sink(self) -> str:
+        """The server's name of the output whose sound is the call's. Raises DeviceError."""
+        default = self._server.default_sink()
+        if self._ears.device is not None:
+            self.portaudio.refresh()
+            sink = find(self.portaudio.devices(), self._ears.device, "output")
+            if sink.server_name is None:
+                raise DeviceError(f"The sound of {sink.name} cannot be recorded; name an output of the sound server.")
+            return sink.server_name
+        if default in ("", CABLE_SINK):
+            raise DeviceError(
+                "The system's default output is no loudspeaker, so the call cannot be heard; connect one, or name "
+                "the output that the call application plays on with UNDERSTUDY_EARS__DEVICE."
+            )
+        return default
 
 
 def list_devices(platform: str = sys.platform) -> list[SoundDevice]:

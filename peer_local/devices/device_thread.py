@@ -24,6 +24,7 @@ class DeviceThread:
         self._name = name
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._closed = False
         self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
 
     def call(
@@ -36,6 +37,8 @@ class DeviceThread:
         """
         job: Future[T] = Future()
         with self._lock:
+            if self._closed:
+                raise DeviceError(f"{what} is closed; restart Understudy.")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -52,14 +55,15 @@ class DeviceThread:
             ) from None
 
     def close(self, timeout_s: float = 2.0) -> bool:
-        """End the thread after the calls that wait; False when it hangs."""
+        """End the thread after the calls that wait; False while it hangs. No call is taken afterwards."""
         with self._lock:
-            thread, self._thread = self._thread, None
-            if thread is None:
-                return True
-            self._jobs.put(None)
-        thread.join(timeout_s)
-        return not thread.is_alive()
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+        return thread is None or not thread.is_alive()
 
     def _run(self) -> None:
         while (entry := self._jobs.get()) is not None:

@@ -52,6 +52,10 @@ class Endpoint:
     default: bool
 
 
+class NoSuchDevice(DeviceError):
+    """No device has the name that was asked for."""
+
+
 def find(devices: Sequence[SoundDevice], wanted: str | None, direction: Direction) -> SoundDevice:
     """The device that `wanted` names: exactly, else the only one that it is part of, whatever the case. None: default.
 
@@ -72,7 +76,7 @@ def find(devices: Sequence[SoundDevice], wanted: str | None, direction: Directio
                 return found[0]
             raise DeviceError(f"{wanted!r} names several sound {direction}s; write one of: {_names(found)}.")
     there = f"there are: {_names(rest)}" if rest else "there is none at all"
-    raise DeviceError(f"No sound {direction} is named {wanted!r}; {there}.")
+    raise NoSuchDevice(f"No sound {direction} is named {wanted!r}; {there}.")
 
 
 def rank(host: str) -> int:
