@@ -64,6 +64,8 @@ class Call:
         self._meter = HeardMeter()
         self._reception: Reception | None = None
         self._hushed_s: float | None = None
+        self._cut: Heard | None = None
+        """What was heard of the turn that was silenced; the performer does not know yet."""
         self._asked: str | None = None
         self._exchanges: deque[protocol.Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self._answer_due_s: float | None = None
@@ -192,6 +194,7 @@ class Call:
                     self._tell(message)
                 case Hush():
                     self._hushed_s = self._now()
+                    self._cut = self.heard()
                     if self._reception is not None:
                         self._reception.hush()
                 case MuteEars():
@@ -208,14 +211,24 @@ class Call:
                     logger.debug("turn_state", extra={"state": action.state, "held": action.held})
 
     def _tell(self, message: protocol.ToPerformer) -> None:
-        if isinstance(message, protocol.Hold | protocol.Interrupt) and (heard := self.heard()) is not None:
-            self._send(protocol.Heard(turn_id=heard.turn_id, samples=heard.samples))
+        if self._cut is not None and isinstance(message, protocol.Say | protocol.Speak):
+            self._send(protocol.Interrupt())
+            self._tell_cut()
         if isinstance(message, protocol.Say | protocol.Speak):
             before_ms = message.speech_ended_ms if isinstance(message, protocol.Say) else 0.0
             self._answer_due_s = self._now() - before_ms / 1_000
             self._first_sound_ms = None
         if not self._send(message) and not isinstance(message, protocol.Expect):
             self.problem = "The double is not connected; what was said meanwhile is lost."
+        if isinstance(message, protocol.Hold | protocol.Interrupt):
+            self._tell_cut()
+
+    def _tell_cut(self) -> None:
+        """The performer counts what was heard of a turn that it knows to be held or stopped, so this comes after that
+        message and before the next line."""
+        cut, self._cut = self._cut, None
+        if cut is not None:
+            self._send(protocol.Heard(turn_id=cut.turn_id, samples=cut.samples))
 
     def _reopen(self, media_s: float) -> None:
         if self._hushed_s is not None and self._reception is not None:

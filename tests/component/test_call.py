@@ -83,13 +83,24 @@ def scene() -> Scene:
     return Scene()
 
 
-def test_speech_holds_the_double_and_tells_what_was_heard_first(scene: Scene) -> None:
+def test_speech_holds_the_double_and_tells_what_was_heard(scene: Scene) -> None:
     scene.call.typed("How are you?")
     scene.answers(1, "How are you?", "Very well, thank you.")
     scene.now_s += 0.5
     scene.is_interrupted()
-    assert scene.sent[-2:] == [protocol.Heard(turn_id=1, samples=24_000), protocol.Hold()]
+    assert scene.sent[-2:] == [protocol.Hold(), protocol.Heard(turn_id=1, samples=24_000)]
     assert scene.reception.gate == ["hushed"]
+
+
+def test_a_typed_line_over_an_answer_tells_what_was_heard_before_it_is_answered(scene: Scene) -> None:
+    scene.answers(1, "How are you?", "Very well, thank you.")
+    scene.now_s += 0.5
+    scene.call.typed("Where do you live?")
+    assert scene.sent[-3:] == [
+        protocol.Interrupt(),
+        protocol.Heard(turn_id=1, samples=24_000),
+        protocol.Say(text="Where do you live?"),
+    ]
 
 
 @pytest.mark.parametrize(
