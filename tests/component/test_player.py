@@ -12,6 +12,7 @@ from peer_local.interfaces import RtpPacket
 from peer_local.playback.player import SpeechPlayer
 from peer_local.settings import PlayoutSettings
 from tests.component.playout import START_S, Playout, SlicingDecoder, longest_step, voice
+from tests.component.test_opus import encode
 
 RAMP: Samples = np.linspace(0.05, 0.95, 96_000, endpoint=False, dtype=np.float32)
 """Says by its value which sample it is."""
@@ -257,6 +258,21 @@ def test_the_onset_of_speech_is_told() -> None:
     onset = silence_before(np.where(np.abs(heard) > 0.002, heard, 0))
     assert playout.player.last_onset_s == pytest.approx(playout.heard_s(onset), abs=0.001)
     assert playout.player.last_onset_timestamp == pytest.approx(96_000 + 48_000 - 312, abs=48)
+
+
+def test_a_click_through_opus_is_heard_at_its_media_time() -> None:
+    place = np.arange(96_000) - 60_137
+    click = (0.5 * np.exp(-((place / 40) ** 2)) * np.cos(2 * np.pi * 1_500 * place / 48_000)).astype(np.float32)
+    payloads = encode(click)
+    playout = Playout(click)
+    playout.player = SpeechPlayer(playout.rules, clock=lambda: playout.now_s)
+    heard = playout.run(1.8, make=lambda index: playout.packet(index, payload=payloads[index]))
+    peak = int(np.argmax(heard))
+    timestamp = playout.player.timestamp_at(playout.heard_s(peak))
+    assert timestamp == pytest.approx(playout.first_timestamp + 60_137, abs=5)
+    # 50 ms of network, 20 ms to fill the packet and its way through the buffer, and the device's own latency.
+    sent_s = START_S + 60_137 / 48_000
+    assert playout.heard_s(peak) - sent_s == pytest.approx(0.05 + 0.03 + 0.03 + 0.0065, abs=0.015)
 
 
 def test_nothing_is_heard_before_anything_has_come() -> None:
