@@ -36,6 +36,11 @@ class Recording(PictureOutput, Protocol):
 
     def tap(self, samples: Samples, at_s: float) -> None: ...
 
+    @property
+    def failed(self) -> DeviceError | None:
+        """Why nothing more is recorded."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Devices:
@@ -45,8 +50,9 @@ class Devices:
     paced_output: OpenSoundOutput
     """Takes the output's place while it is gone, so that time goes on."""
     camera: Callable[[], PictureOutput | None]
-    webcam: Callable[[], PictureInput | None]
-    """Comes back by itself."""
+    reopen_camera: Callable[[], PictureOutput]
+    webcam: Callable[[str | None], PictureInput | None]
+    """Gets the virtual camera's name, which it must not show. Comes back by itself."""
     real_microphone: OpenSoundInput | None
     recorder: Callable[[Path], Recording]
 
@@ -124,7 +130,7 @@ class Air:
 
     @property
     def recording(self) -> bool:
-        return self._recorder is not None
+        return self._recorder is not None and self._recorder.failed is None
 
     @property
     def microphone_name(self) -> str | None:
@@ -143,8 +149,10 @@ class Air:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is missing at the moment, one sentence each."""
-        kept = (self._output, self._microphone)
-        return tuple(each.problem for each in kept if each is not None and each.problem is not None)
+        found = [kept.problem for kept in (self._output, self._microphone) if kept is not None]
+        if self._recorder is not None and self._recorder.failed is not None:
+            found.append(str(self._recorder.failed))
+        return tuple(problem for problem in found if problem is not None)
 
     # -- running -------------------------------------------------------------------------------------------------------
 
@@ -161,15 +169,9 @@ class Air:
     def _open(self) -> None:
         camera = self._devices.camera()
         if camera is not None:
-            self.loop.add(camera, reopen=self._reopen_camera)
-        self._webcam = self._devices.webcam()
+            self.loop.add(camera, reopen=self._devices.reopen_camera)
+        self._webcam = self._devices.webcam(camera.name if camera is not None else None)
         self.loop.start()
-
-    def _reopen_camera(self) -> PictureOutput:
-        camera = self._devices.camera()
-        if camera is None:
-            raise DeviceError("There is no virtual camera.")
-        return camera
 
     def _close(self) -> None:
         self.record(None)

@@ -10,11 +10,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from models import registry
 from models.errors import ModelError
 from peer_local.air import Devices
 from peer_local.app import App, Hearing
-from peer_local.devices.camera import open_camera
+from peer_local.devices.camera import VirtualCamera, open_camera
 from peer_local.devices.choose import Sound
 from peer_local.devices.paced import PacedOutput
 from peer_local.devices.recorder import Recorder
@@ -48,6 +50,7 @@ def run(settings: Settings) -> int:
     logs.setup(local.log_level, stream=log)
     # OpenMP threads that spin at a barrier take the cores from sound and pictures; read once, at loading.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    cv2.setNumThreads(1)  # pictures are small: more threads cost more than they save
     try:
         return asyncio.run(_run(settings, local.token.get_secret_value(), on_screen=on_screen))
     except FORESEEN as error:
@@ -97,8 +100,9 @@ def _devices(settings: Settings, sound: Sound) -> Devices:
         sound_output=sound.output(),
         paced_output=PacedOutput,
         camera=lambda: open_camera(camera),
-        webcam=lambda: open_webcam(
-            camera.webcam, width_px=camera.width_px, height_px=camera.height_px, fps=camera.fps, avoid=camera.device
+        reopen_camera=lambda: VirtualCamera(*size, device=camera.device),
+        webcam=lambda avoid: open_webcam(
+            camera.webcam, width_px=camera.width_px, height_px=camera.height_px, fps=camera.fps, avoid=avoid
         ),
         real_microphone=sound.real_microphone(),
         recorder=lambda file: Recorder(Path(file), *size),
