@@ -11,7 +11,6 @@ lengthened or shortened at once to get there; speech is played up to 1 % faster 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -24,6 +23,7 @@ from peer_local.playback.jitter import JitterEstimator
 from peer_local.playback.opus import PACKET_SAMPLES, OpusDecoder
 from peer_local.playback.pace import TOLERATED_S, Drift, Pace, PullTimes
 from peer_local.playback.packet_buffer import PacketBuffer
+from peer_local.playback.player_figures import PlayerFigures
 from peer_local.playback.speech_line import QUIET, Decoder, SpeechLine
 from peer_local.playback.timeline import Stretch, Timeline
 from peer_local.settings import PlayoutSettings
@@ -41,40 +41,6 @@ ONSET_SAMPLES = SPEECH_RATE_HZ // 5
 _HICCUP_TICKS = 960
 """What the device clock may be corrected by; a timestamp that is further back is another beginning."""
 _HALF_PACKET_S = PACKET_SAMPLES / 2 / SPEECH_RATE_HZ
-
-
-@dataclass(frozen=True, slots=True)
-class PlayerFigures:
-    """How playing goes; everything that counts does so since the beginning."""
-
-    playing: bool
-    buffer_ms: float
-    """Sound that is received and not yet taken by the device, on average."""
-    target_ms: float
-    jitter_ms: float
-    """How much later than the fastest packets 97 % of them came, over the last 4 s."""
-    drift_ppm: float
-    """How much faster the sender's clock runs than the device's; 0 until it is known."""
-    ratio: float
-    received: int
-    lost: int
-    """Packets that have never come."""
-    late: int
-    """Packets that came when their time was over."""
-    duplicates: int
-    broken: int
-    concealed_ms: float
-    """Sound made up, silence that came of it included."""
-    silent_concealed_ms: float
-    inserted_ms: float
-    removed_ms: float
-    rebuffered: int
-    """How often playing had to begin anew."""
-    restarts: int
-    """How often the sender began anew."""
-    overflowed: int
-    interruptions: int
-    """How often the device stopped asking, or was exchanged."""
 
 
 class SpeechPlayer:

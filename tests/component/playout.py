@@ -9,7 +9,8 @@ import numpy as np
 from models.interfaces import Samples
 from peer_local.interfaces import RtpPacket
 from peer_local.playback.opus import CODEC_DELAY_SAMPLES
-from peer_local.playback.player import PlayerFigures, SpeechPlayer
+from peer_local.playback.player import SpeechPlayer
+from peer_local.playback.player_figures import PlayerFigures
 from peer_local.settings import PlayoutSettings
 
 PACKET_S = 0.02
