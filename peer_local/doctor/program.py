@@ -1,6 +1,7 @@
 """`python -m peer_local doctor [--json] [--fix]`."""
 
 import asyncio
+import io
 import logging
 import sys
 
@@ -24,13 +25,21 @@ def examine(
     console: Console | None = None,
 ) -> int:
     """Examine, with `fix` mend and examine again, and report; the exit status is 1 when a check failed."""
-    findings, fixed = _examine(machine or ThisMachine(), settings, mend=fix, quiet=as_json)
+    for stream in (sys.stdout, sys.stderr):  # a Windows pipe may know no more than Latin letters
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    service_log = logging.getLogger("signaling")
+    before = service_log.level
+    service_log.setLevel(logging.CRITICAL)  # what it would say is a finding
+    try:
+        findings, fixed = _examine(machine or ThisMachine(), settings, mend=fix, quiet=as_json)
+    finally:
+        service_log.setLevel(before)
     _report(findings, fixed, as_json=as_json, console=console)
     return int(any(finding.verdict == "fail" for finding in findings))
 
 
 def _examine(machine: Machine, settings: Settings, *, mend: bool, quiet: bool) -> tuple[list[Finding], list[str]]:
-    logging.getLogger("signaling").setLevel(logging.CRITICAL)  # what it would say is a finding
     if not quiet:
         print("Looking at this machine; this takes up to 10 s …", file=sys.stderr, flush=True)
     findings = asyncio.run(run_checks(machine, settings))

@@ -27,7 +27,7 @@ def as_json(findings: Sequence[Finding], fixed: Sequence[str] = ()) -> str:
     }
     if fixed:
         value["fixed"] = list(fixed)
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    return json.dumps(value, indent=2)
 
 
 def show(findings: Sequence[Finding], console: Console) -> None:
