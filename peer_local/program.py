@@ -70,10 +70,10 @@ async def _run(settings: Settings, token: str, *, on_screen: bool) -> int:
         sound = Sound(settings.microphone, settings.ears)
         stack.push_async_callback(asyncio.to_thread, sound.close)
         open_ears = sound.ears()
-        hearing = await _load_hearing(settings, open_ears, stack) if open_ears is not None else None
+        hearing = await load_hearing(settings, open_ears, stack) if open_ears is not None else None
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         wire = SignalingClient(settings.local.signaling_url, settings.local.room, token)
-        app = App(settings, wire=wire, devices=_devices(settings, sound), tasks=tasks, hearing=hearing)
+        app = App(settings, wire=wire, devices=devices_of(settings, sound), tasks=tasks, hearing=hearing)
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGINT, signal.SIGTERM):
             if sys.platform == "win32":
@@ -93,7 +93,8 @@ async def _run(settings: Settings, token: str, *, on_screen: bool) -> int:
     return 0
 
 
-def _devices(settings: Settings, sound: Sound) -> Devices:
+def devices_of(settings: Settings, sound: Sound) -> Devices:
+    """How the devices that the settings ask for are opened."""
     camera = settings.camera
     size = (camera.width_px, camera.height_px, camera.fps)
     return Devices(
@@ -109,7 +110,7 @@ def _devices(settings: Settings, sound: Sound) -> Devices:
     )
 
 
-async def _load_hearing(settings: Settings, open_input: OpenSoundInput, stack: AsyncExitStack) -> Hearing:
+async def load_hearing(settings: Settings, open_input: OpenSoundInput, stack: AsyncExitStack) -> Hearing:
     """Load what listens, all at once. Raises ModelError."""
 
     async def make(kind: Any) -> Any:

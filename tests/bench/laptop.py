@@ -9,18 +9,15 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from models import registry
-from peer_local.air import Devices
-from peer_local.app import App, Hearing
-from peer_local.devices.camera import open_camera
+from models.interfaces import Image
+from peer_local.app import App
 from peer_local.devices.choose import Sound
-from peer_local.devices.paced import PacedOutput
 from peer_local.devices.pulse import CABLE_SOURCE, PulseServer, VirtualMicrophone
 from peer_local.interfaces import PictureInput
-from peer_local.listening.echo import echo_canceller
+from peer_local.program import devices_of, load_hearing
 from peer_local.settings import Settings
 from signaling.client import SignalingClient
 from tests.marks import Seen, look
@@ -84,6 +81,7 @@ async def laptop(
     server: SoundServer,
     room: str = "main",
     webcam: Callable[[], PictureInput | None] = lambda: None,
+    look: Callable[[Image], Seen] = look,
     sections: Mapping[str, Any] | None = None,
     until_connected: bool = True,
 ) -> AsyncIterator[Laptop]:
@@ -97,10 +95,12 @@ async def laptop(
         stack.enter_context(recording_camera(camera))
         sound = Sound(settings.microphone, settings.ears, server=PulseServer(server.pactl), directory=server.folder)
         stack.push_async_callback(asyncio.to_thread, sound.close)
-        hearing = await _hearing(settings, sound, stack)
+        opener = sound.ears()
+        hearing = await load_hearing(settings, opener, stack) if opener is not None else None
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         wire = SignalingClient(url, room, token)
-        app = App(settings, wire=wire, devices=_devices(settings, sound, webcam), tasks=tasks, hearing=hearing)
+        devices = replace(devices_of(settings, sound), webcam=lambda avoid: webcam())
+        app = App(settings, wire=wire, devices=devices, tasks=tasks, hearing=hearing)
         running = tasks.create_task(app.run(), name="laptop")
         try:
             if until_connected:
@@ -109,31 +109,3 @@ async def laptop(
         finally:
             app.quit()
             await asyncio.wait((running,))
-
-
-def _devices(settings: Settings, sound: Sound, webcam: Callable[[], PictureInput | None]) -> Devices:
-    return Devices(
-        sound_output=sound.output(),
-        paced_output=PacedOutput,
-        camera=lambda: open_camera(settings.camera),
-        webcam=webcam,
-        real_microphone=sound.real_microphone(),
-        recorder=_no_recorder,
-    )
-
-
-def _no_recorder(file: object) -> Any:
-    raise AssertionError("no bench records")
-
-
-async def _hearing(settings: Settings, sound: Sound, stack: AsyncExitStack) -> Hearing | None:
-    opener = sound.ears()
-    if opener is None:
-        return None
-    vad = await asyncio.to_thread(registry.create, "vad", settings)
-    turn = await asyncio.to_thread(registry.create, "turn", settings)
-    asr = await asyncio.to_thread(registry.create, "asr", settings)
-    stack.push_async_callback(turn.aclose)
-    stack.push_async_callback(asr.aclose)
-    canceller = echo_canceller(settings.ears.echo_cancellation)
-    return Hearing(vad, turn, asr, settings.asr.language, opener, canceller)
