@@ -25,6 +25,8 @@ class DeviceThread:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._hanging: Future[Any] | None = None
+        """The call that was given up while it ran; until it ends every other one is refused at once."""
         self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
 
     def call(
@@ -39,6 +41,10 @@ class DeviceThread:
         with self._lock:
             if self._closed:
                 raise DeviceError(f"{what} is closed; restart Understudy.")
+            if self._hanging is not None and not self._hanging.done():
+                raise DeviceError(
+                    f"{what} waits for a device that does not answer; reconnect that or restart Understudy."
+                )
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -48,8 +54,10 @@ class DeviceThread:
         except NotInTime:
             if job.done():  # it raised a TimeoutError of its own
                 raise
-            if not job.cancel() and discard is not None:
-                job.add_done_callback(lambda late: None if late.exception() else discard(late.result()))
+            if not job.cancel():
+                self._hanging = job
+                if discard is not None:
+                    job.add_done_callback(lambda late: None if late.exception() else discard(late.result()))
             raise DeviceError(
                 f"{what} did not answer within {timeout_s:g} s; reconnect the device or restart it."
             ) from None

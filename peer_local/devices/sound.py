@@ -7,6 +7,7 @@ A callback costs under 0.1 ms besides its source and holds Python's lock for tha
 underrun: the device plays silence, `underflows` counts it, and the next sample's time says that it is heard later.
 """
 
+import atexit
 import contextlib
 import ctypes
 import logging
@@ -97,7 +98,9 @@ class PortAudio:
         """Close what is still open, then the thread."""
         for stream in tuple(self._open):
             stream.close()
-        self._thread.close()
+        if not self._thread.close(CLOSE_S) and self._library is not None:
+            # It would end PortAudio at exit, and wait for the same driver for ever.
+            atexit.unregister(self._library._exit_handler)
 
     # Everything below runs on the thread.
 

@@ -80,6 +80,9 @@ class FakeSounddevice:
         assert not any(stream.open for stream in self.machine.streams), "tore open streams down"
         self._running = False
 
+    def _exit_handler(self) -> None:
+        raise AssertionError("ran at exit")
+
     def query_hostapis(self) -> tuple[dict[str, Any], ...]:
         def default(host: str, side: str) -> int:
             chosen = [i for i, each in enumerate(self._seen) if each["host"] == host and each["default"] and each[side]]

@@ -30,14 +30,25 @@ def test_a_call_that_hangs_is_an_error_and_its_late_result_is_let_go() -> None:
     with pytest.raises(DeviceError, match=r"The speaker did not answer within 0.01 s; reconnect"):
         thread.call(open_late, timeout_s=0.01, what="The speaker", discard=let_go.append)
     never: list[str] = []
-    with pytest.raises(DeviceError):
-        thread.call(lambda: never.append("begun"), timeout_s=0.01, what="The speaker")
+    with pytest.raises(DeviceError, match="The microphone waits for a device that does not answer"):
+        thread.call(lambda: never.append("begun"), timeout_s=5, what="The microphone")
     assert not thread.close(0.01)
     answer.set()
     assert thread.close()
     with pytest.raises(DeviceError, match="It is closed"):
         thread.call(threading.get_ident, timeout_s=5, what="It")
     assert (let_go, never) == (["stream"], [])
+
+
+def test_a_driver_that_answers_again_is_asked_again() -> None:
+    thread = DeviceThread("driver")
+    answer, answered = threading.Event(), threading.Event()
+    with pytest.raises(DeviceError):
+        thread.call(lambda: answer.wait(10), timeout_s=0.01, what="It", discard=lambda _: answered.set())
+    answer.set()
+    assert answered.wait(5)
+    assert thread.call(lambda: "here", timeout_s=5, what="It") == "here"
+    assert thread.close()
 
 
 def test_a_timeout_of_the_calls_own_is_not_taken_for_ours() -> None:

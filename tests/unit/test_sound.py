@@ -185,8 +185,22 @@ def test_a_driver_that_hangs_does_not_hang_who_closes(
     machine.hangs.clear()
     output.close()
     assert [record.message for record in caplog.records] == ["sound_device_hangs"]
-    with pytest.raises(DeviceError, match="did not answer within"):
+    with pytest.raises(DeviceError, match="waits for a device that does not answer"):
         portaudio.devices()
+
+
+def test_a_driver_that_hangs_does_not_keep_the_program_from_ending(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("peer_local.devices.sound.CLOSE_S", 0.01)
+    forgotten: list[object] = []
+    monkeypatch.setattr("atexit.unregister", forgotten.append)
+    portaudio = PortAudio(load=machine.library, hurry=lambda: None)
+    portaudio.open_output(CABLE, Ramp(), 40)
+    machine.hangs.clear()
+    portaudio.close()
+    assert len(forgotten) == 1
+    machine.hangs.set()
 
 
 def test_the_list_is_read_anew_only_while_nothing_is_open(portaudio: PortAudio, machine: Machine) -> None:
@@ -261,5 +275,6 @@ def test_the_private_names_of_sounddevice_are_there() -> None:
         import sounddevice
     except OSError:
         pytest.skip("needs PortAudio")
+    assert callable(sounddevice._exit_handler)
     assert callable(sounddevice._initialize)
     assert callable(sounddevice._terminate)
