@@ -67,9 +67,9 @@ def webcam(machine: Machine, settings: Settings) -> Finding:
     try:
         size = machine.webcam_size_px(device, WEBCAM_PATIENCE_S)
     except DeviceError as error:
-        return make("fail", str(error), "Name another one: --camera.webcam NUMBER")
+        return make("warning", str(error), "Name another one: --camera.webcam NUMBER")
     if size is None:
-        return make("fail", f"{device} gives no pictures", step(machine.platform, _PRIVACY_STEPS))
+        return make("warning", f"{device} gives no pictures", step(machine.platform, _PRIVACY_STEPS))
     return make("ok", f"{device}, {size[0]}x{size[1]}")
 
 
@@ -102,7 +102,7 @@ def real_microphone(machine: Machine, settings: Settings) -> Finding:
     wanted = settings.microphone.real
     if wanted is None:
         return make("warning", "none is named: a takeover is silent", "Name it: --microphone.real default")
-    return _input(machine, make, None if wanted == "default" else wanted, "--microphone.real")
+    return _input(machine, make, "warning", None if wanted == "default" else wanted, "--microphone.real")
 
 
 def call_sound(machine: Machine, settings: Settings) -> Finding:
@@ -115,7 +115,7 @@ def call_sound(machine: Machine, settings: Settings) -> Finding:
             return make("fail", f"no such file: {ears.file}", "--ears.file with a WAV file")
         return make("ok", f"the file {ears.file.name}")
     if ears.source == "microphone":
-        return _input(machine, make, ears.device, "--ears.device")
+        return _input(machine, make, "fail", ears.device, "--ears.device")
     try:
         return _call(machine, make, ears.device)
     except DeviceError as error:
@@ -150,13 +150,13 @@ def _call(machine: Machine, make: _make, wanted: str | None) -> Finding:
     return make("ok", f"what {_title(machine.sound_devices(), sink, 'output')} plays")
 
 
-def _input(machine: Machine, make: _make, wanted: str | None, flag: str) -> Finding:
+def _input(machine: Machine, make: _make, without: Verdict, wanted: str | None, flag: str) -> Finding:
     try:
         device = find(machine.sound_devices(), wanted, "input")
     except DeviceError as error:
-        return make("fail", str(error), f"Connect a microphone, or name another one: {flag} NAME")
+        return make(without, str(error), f"Connect a microphone, or name another one: {flag} NAME")
     if device.server_name == CABLE_SOURCE or (device.server_name or "").endswith(".monitor"):
-        return make("fail", f"{device.name} is no microphone of a person", f"{flag} with the name of a real one")
+        return make(without, f"{device.name} is no microphone of a person", f"{flag} with the name of a real one")
     return make("ok", device.name)
 
 

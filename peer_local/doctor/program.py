@@ -28,13 +28,12 @@ def examine(
     for stream in (sys.stdout, sys.stderr):  # a Windows pipe may know no more than Latin letters
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    service_log = logging.getLogger("signaling")
-    before = service_log.level
-    service_log.setLevel(logging.CRITICAL)  # what it would say is a finding
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # what devices and connections would log is a finding
     try:
         findings, fixed = _examine(machine or ThisMachine(), settings, mend=fix, quiet=as_json)
     finally:
-        service_log.setLevel(before)
+        logging.disable(before)
     _report(findings, fixed, as_json=as_json, console=console)
     return int(any(finding.verdict == "fail" for finding in findings))
 

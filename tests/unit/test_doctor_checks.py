@@ -135,8 +135,8 @@ def test_a_camera_in_use_or_switched_off() -> None:
     ("given", "expected"),
     [
         ((640, 480), ("ok", "1, 640x480")),
-        (None, ("fail", "1 gives no pictures")),
-        (DeviceError("There is no webcam called 1."), ("fail", "There is no webcam called 1.")),
+        (None, ("warning", "1 gives no pictures")),
+        (DeviceError("There is no webcam called 1."), ("warning", "There is no webcam called 1.")),
     ],
 )
 @pytest.mark.parametrize("platform", SYSTEMS)
@@ -193,9 +193,9 @@ def test_the_doubles_own_microphone_is_no_microphone_of_a_person() -> None:
     machine.devices = [
         sound("Understudy Microphone", "input", server_name="understudy_microphone_source", default=True)
     ]
-    assert brief(devices.real_microphone(machine, settings(microphone={"real": "default"})))[0] == "fail"
+    assert brief(devices.real_microphone(machine, settings(microphone={"real": "default"})))[0] == "warning"
     machine.devices = []
-    assert brief(devices.real_microphone(machine, settings(microphone={"real": "Headset"})))[0] == "fail"
+    assert brief(devices.real_microphone(machine, settings(microphone={"real": "Headset"})))[0] == "warning"
 
 
 def test_what_the_double_hears_on_linux() -> None:
