@@ -88,6 +88,7 @@ class Air:
             lambda: devices.sound_output(self.mixer),
             spare=lambda: devices.paced_output(self.mixer),
         )
+        self._camera_name: str | None = None
         self._webcam: PictureInput | None = None
         self._microphone = self._kept_microphone(devices)
         self._recorder: Recording | None = None
@@ -138,6 +139,11 @@ class Air:
         return self._output.device.name if self._output.device is not None else None
 
     @property
+    def camera_name(self) -> str | None:
+        """Of the virtual camera, as long as it works."""
+        return self._camera_name if self._camera_name in self.loop.showing_on else None
+
+    @property
     def own_voice(self) -> OwnVoice | None:
         return self._own_voice
 
@@ -169,6 +175,7 @@ class Air:
     def _open(self) -> None:
         camera = self._devices.camera()
         if camera is not None:
+            self._camera_name = camera.name
             self.loop.add(camera, reopen=self._devices.reopen_camera)
         self._webcam = self._devices.webcam(camera.name if camera is not None else None)
         self.loop.start()

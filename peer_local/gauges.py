@@ -72,7 +72,7 @@ class Gauges:
             link_losses=link.losses,
             rtt_ms=None if link.rtt_s is None else link.rtt_s * 1_000,
             picture=air.director.showing,
-            camera=next(iter(air.loop.showing_on), None),
+            camera=air.camera_name,
             camera_fps=fps,
             camera_target_fps=settings.camera.fps,
             microphone=air.microphone_name,

@@ -15,6 +15,8 @@ from models.interfaces import Image
 Fit = Literal["letterbox", "crop"]
 _BLACK_LUMA = 16
 _NO_CHROMA = 128
+BAR_LIGHT = 0.55
+_BLUR_PX = (32, 18)
 
 
 def size_of(image: Image) -> tuple[int, int]:
@@ -48,7 +50,9 @@ def from_bgr(bgr: Image) -> Image:
 
 
 def fit(image: Image, width_px: int, height_px: int, how: Fit = "letterbox") -> Image:
-    """`image` at another size without distortion: with black bars, or with what is too much cut off on both sides.
+    """`image` at another size without distortion: with bars, or with what is too much cut off on both sides.
+
+    The bars are a dark blur of the picture itself: hard black ones look broken beside the other participants.
 
     A picture of that size is returned as it is. Raises ValueError when `image` is not I420.
     """
@@ -66,9 +70,11 @@ def fit(image: Image, width_px: int, height_px: int, how: Fit = "letterbox") -> 
     x_px, y_px = (width_px - goes_width_px) // 4 * 2, (height_px - goes_height_px) // 4 * 2
     # Down to a half, linear interpolation still sees every pixel, and costs a sixth.
     interpolation = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    framed = black(width_px, height_px)
+    framed = np.empty((height_px * 3 // 2, width_px), np.uint8)
     sources, goals = planes_of(np.ascontiguousarray(image)), planes_of(framed)
-    for source, goal, share in zip(sources, goals, (1, 2, 2), strict=True):
+    for source, goal, share, rest in zip(sources, goals, (1, 2, 2), (_BLACK_LUMA, _NO_CHROMA, _NO_CHROMA), strict=True):
+        if goes_width_px < width_px or goes_height_px < height_px:
+            goal[:] = _blur(source, goal.shape[1], goal.shape[0], rest)
         seen = source[
             top_px // share : (top_px + seen_height_px) // share, left_px // share : (left_px + seen_width_px) // share
         ]
@@ -77,6 +83,17 @@ def fit(image: Image, width_px: int, height_px: int, how: Fit = "letterbox") -> 
             seen, size, interpolation=interpolation
         )
     return framed
+
+
+def _blur(plane: Image, width_px: int, height_px: int, dark: int) -> Image:
+    """The middle of a plane, filling another size, without detail and with BAR_LIGHT of its light."""
+    rows, columns = plane.shape
+    scale = max(width_px / columns, height_px / rows)
+    seen_rows, seen_columns = min(rows, round(height_px / scale)), min(columns, round(width_px / scale))
+    top, left = (rows - seen_rows) // 2, (columns - seen_columns) // 2
+    small = cv2.resize(plane[top : top + seen_rows, left : left + seen_columns], _BLUR_PX, interpolation=cv2.INTER_AREA)
+    small = cv2.convertScaleAbs(cv2.GaussianBlur(small, (0, 0), 1.5), alpha=BAR_LIGHT, beta=dark * (1 - BAR_LIGHT))
+    return np.asarray(cv2.resize(small, (width_px, height_px), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _even(length_px: float) -> int:
