@@ -5,10 +5,14 @@
 
 The two are aligned by the times that both devices give. What is left, an echo path of up to 0.4 s, AEC3 finds by
 itself; an echo that comes before its reference it cannot undo, so the reference is fed LOOK_AHEAD_S early.
+
+AEC3 muffles everybody for as long as it expects an echo, also where there is none: with headphones, or in a call that
+does not send us back. So the input passes as it is while it stays silent when the double speaks (EchoPresence).
 """
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -36,6 +40,15 @@ FOLLOW = 0.02
 """Share of a time's error that is believed at each block."""
 SLACK_SAMPLES = 16
 """1 ms: further apart, the reference is shifted against the input by a sample per frame, which AEC3 can follow."""
+
+PRESENCE_FRAMES = 60
+"""Whether there is an echo is looked at every 0.6 s that the double speaks."""
+PRESENCE_WINDOWS = 4
+"""For 2.4 s, so that somebody who speaks at the same time hides an echo only for so long."""
+PRESENCE_DELAY_FRAMES = 40
+AUDIBLE_GAIN_DB = -46.0
+"""An echo so much quieter than what is played is below -60 dB of full scale, where nothing is listened to."""
+PLAYING_DBFS = -50.0
 
 Processor = Callable[[NDArray[np.int16], NDArray[np.int16]], NDArray[np.int16]]
 """Takes FRAME_SAMPLES of what is played and of what is recorded; returns the latter without the former."""
@@ -137,6 +150,28 @@ class Reference:
         self._end += len(resampled)
 
 
+class EchoPresence:
+    """Whether what is played comes back at all. Pure; feed it every frame's mean squares."""
+
+    def __init__(self) -> None:
+        self._played: deque[float] = deque([0.0], PRESENCE_FRAMES + PRESENCE_DELAY_FRAMES)
+        self._recorded: list[float] = []
+        self._gains_db: deque[float] = deque(maxlen=PRESENCE_WINDOWS)
+        self.present = True
+        """Believed until two windows in a row say otherwise."""
+
+    def push(self, played: float, recorded: float) -> None:
+        self._played.append(played)
+        self._recorded.append(recorded)
+        if len(self._recorded) < PRESENCE_FRAMES:
+            return
+        played_db, recorded_db = _db(float(np.mean(self._played))), _db(float(np.mean(self._recorded)))
+        self._recorded.clear()
+        if played_db >= PLAYING_DBFS:
+            self._gains_db.append(recorded_db - played_db)
+            self.present = len(self._gains_db) < 2 or min(self._gains_db) > AUDIBLE_GAIN_DB
+
+
 class EchoCanceller:
     """Takes the double out of what an input hears: `played` on the output's thread, `clean` on the input's.
 
@@ -152,11 +187,20 @@ class EchoCanceller:
         self._reference = Reference(rate_hz)
         self._next: int | None = None
         self._rest: Samples = np.zeros(0, np.float32)
+        self._presence = EchoPresence()
+        self._as_it_was: Samples = np.zeros(round(PROCESSING_S * HEARING_RATE_HZ), np.float32)
+        self._share = 1.0
+        """How much of the cleaned sound is in what is given back: 1 or 0, and between them for one frame."""
         self.starved = 0
 
     @property
     def works(self) -> bool:
         return self._processor is not None
+
+    @property
+    def hears_echo(self) -> bool:
+        """Whether the double's voice comes back, as far as is known."""
+        return self._presence.present
 
     def played(self, samples: Samples, at_s: float) -> None:
         """The double is heard: the first of `samples` at `at_s`."""
@@ -215,8 +259,22 @@ class EchoCanceller:
             self._processor = None
             logger.error("echo_cancellation_failed", extra={"error": type(error).__name__})
             return recorded
-        return cleaned.astype(np.float32) / np.float32(32_768)
+        self._presence.push(float(np.mean(played**2)), float(np.mean(recorded**2)))
+        return self._chosen(cleaned.astype(np.float32) / np.float32(32_768), recorded)
+
+    def _chosen(self, cleaned: Samples, recorded: Samples) -> Samples:
+        """The cleaned sound, or, without an echo, the recorded one as late; a frame's fade between the two."""
+        line = np.concatenate((self._as_it_was, recorded))
+        as_it_was, self._as_it_was = line[:FRAME_SAMPLES], line[FRAME_SAMPLES:]
+        before, self._share = self._share, 1.0 if self._presence.present else 0.0
+        share = np.linspace(before, self._share, FRAME_SAMPLES, dtype=np.float32)
+        mixed: Samples = share * cleaned + (1 - share) * as_it_was
+        return mixed
 
 
 def _to_int16(samples: Samples) -> NDArray[np.int16]:
     return (samples * 32_767).clip(-32_768, 32_767).astype(np.int16)
+
+
+def _db(power: float) -> float:
+    return float(10 * np.log10(max(power, 1e-12)))

