@@ -103,6 +103,8 @@ class Call:
         match message:
             case protocol.Hello(name=name, turns=turns):
                 self.name = name
+                if not turns:
+                    self.transcript.begin_anew()
                 if not turns and self._exchanges:
                     self._send(protocol.Restore(exchanges=tuple(self._exchanges)))
             case protocol.UserText(text=text, final=True):

@@ -16,6 +16,10 @@ class Transcript:
         self._captions: dict[int, list[protocol.Caption]] = {}
         self._number = 0
 
+    def begin_anew(self) -> None:
+        """A performer that was started again counts its turns from the beginning."""
+        self._captions.clear()
+
     def typed(self, text: str) -> None:
         """The owner has typed a line."""
         self._add("typed", (text,))

@@ -53,3 +53,11 @@ def test_an_answer_that_was_broken_off_is_marked() -> None:
     transcript.caption(caption(2, 0, "Oh,"))
     transcript.ended(TurnEnded(turn_id=1, reason="interrupted", text="Well,", moments_ms={}))
     assert [line.interrupted for line in transcript.lines(None)] == [True, False]
+
+
+def test_the_answers_of_a_restarted_performer_do_not_overwrite_those_from_before() -> None:
+    transcript = Transcript()
+    transcript.caption(caption(1, 0, "Before."))
+    transcript.begin_anew()
+    transcript.caption(caption(1, 0, "After."))
+    assert [line.clauses for line in transcript.lines(None)] == [("Before.",), ("After.",)]
