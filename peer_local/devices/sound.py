@@ -99,8 +99,11 @@ class PortAudio:
         for stream in tuple(self._open):
             stream.close()
         if not self._thread.close(CLOSE_S) and self._library is not None:
-            # It would end PortAudio at exit, and wait for the same driver for ever.
+            # At exit PortAudio would be ended, and wait for the same driver for ever, and then unloaded from under the
+            # driver's threads, which crashes.
             atexit.unregister(self._library._exit_handler)
+            for kept in (self._library._lib, *(stream.handle for stream in self._open)):
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
     # Everything below runs on the thread.
 

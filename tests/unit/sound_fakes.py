@@ -63,6 +63,7 @@ class FakeSounddevice:
     """The part of the module `sounddevice` that is used."""
 
     PortAudioError = PortAudioError
+    _lib = "PortAudio itself"
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine

@@ -275,6 +275,7 @@ def test_the_private_names_of_sounddevice_are_there() -> None:
         import sounddevice
     except OSError:
         pytest.skip("needs PortAudio")
+    assert sounddevice._lib is not None
     assert callable(sounddevice._exit_handler)
     assert callable(sounddevice._initialize)
     assert callable(sounddevice._terminate)
