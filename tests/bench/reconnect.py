@@ -46,8 +46,9 @@ async def measure(away_s: tuple[float, ...] = AWAY_S) -> dict[str, float]:
                         await eventually(lambda: local.app.air.director.showing == "double", timeout_s=PATIENCE_S)
                         remembered += await _answered(local, count)
                         shown = local.camera.since(killed_s)
-                        fallbacks_ms.append((_card_s(shown, present_s) - killed_s) * 1_000)
-                        returns_ms.append((_double_s(shown, present_s) - present_s) * 1_000)
+                        card_s = _card_s(shown)
+                        fallbacks_ms.append((card_s - killed_s) * 1_000)
+                        returns_ms.append((_double_s(shown, max(card_s, present_s)) - present_s) * 1_000)
             finally:
                 performer.kill()
                 await performer.wait()
@@ -76,13 +77,13 @@ async def _answered(local: Laptop, lines: int) -> bool:
     await eventually(lambda: local.app.link.connected, timeout_s=PATIENCE_S)
     local.app.say("Hello?")
     await eventually(lambda: len(_answers(local)) > answers, timeout_s=PATIENCE_S)
+    await eventually(lambda: _answers(local)[-1].endswith("."), timeout_s=PATIENCE_S)
     return f" {NUMBERS[lines]}." in _answers(local)[-1]
 
 
 def _answers(local: Laptop) -> list[str]:
-    """What the double has said to its end."""
-    lines = local.app.view().lines
-    return [" ".join(line.clauses) for line in lines if line.speaker == "double" and line.final]
+    """What the double has said."""
+    return [" ".join(line.clauses) for line in local.app.view().lines if line.speaker == "double"]
 
 
 def _look(picture: Image) -> Seen:
@@ -97,18 +98,15 @@ def _look(picture: Image) -> Seen:
     return Seen(seen.luma, position, seen.print)
 
 
-def _card_s(shown: list[tuple[float, Seen]], before_s: float) -> float:
-    """When the card was there, if it was before `before_s`; else infinity."""
+def _card_s(shown: list[tuple[float, Seen]]) -> float:
+    """When the card came first."""
     for index, (at_s, seen) in enumerate(shown):
         run = [later for _, later in shown[index : index + SAME_PICTURES]]
-        if (
-            at_s < before_s
-            and len(run) == SAME_PICTURES
-            and all(later.position is None and later.print == seen.print for later in run)
-        ):
+        if len(run) == SAME_PICTURES and all(later.position is None and later.print == seen.print for later in run):
             return at_s
-    return float("inf")
+    raise AssertionError("the card was never shown")
 
 
 def _double_s(shown: list[tuple[float, Seen]], after_s: float) -> float:
-    return next((at_s for at_s, seen in shown if at_s > after_s and seen.position is not None), float("inf"))
+    """When the double was there first after `after_s`."""
+    return next(at_s for at_s, seen in shown if at_s > after_s and seen.position is not None)
