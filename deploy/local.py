@@ -22,10 +22,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
+from platformdirs import user_log_path
 from pydantic import BaseModel
 
 from signaling import auth
@@ -103,6 +106,8 @@ class Children:
     """The processes that were started, in this order; they are stopped in the opposite one."""
 
     started: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    log: BinaryIO | None = None
+    """Where their log goes instead of into this terminal, which then belongs to the operator's screen."""
 
     def start(self, module: str, *, env: dict[str, str]) -> None:
         # A group of its own, so that Ctrl-C reaches the launcher alone and the children stop in order.
@@ -111,6 +116,7 @@ class Children:
             [sys.executable, "-m", "deploy.child", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
+            stderr=self.log,
             env=env,
             process_group=None if windows else 0,
             creationflags=NEW_PROCESS_GROUP if windows else 0,
@@ -121,7 +127,12 @@ class Children:
         for module, process in self.started.items():
             if (status := process.poll()) is not None:
                 how = f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
-                raise LaunchError(f"{module} ended {how}, the lines above say why; everything is stopped.")
+                raise LaunchError(f"{module} ended {how}, {self._where()} why; everything is stopped.")
+
+    def _where(self) -> str:
+        if self.log is None:
+            return "the lines above say"
+        return f"the end of {self.log.name} says"
 
     def stop(self, within_s: float = STOP_S) -> None:
         """End them one after the other, by closing their standard input, and by force what is left in its time."""
@@ -281,6 +292,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "browser; with `operator`, be the operator in this terminal too. Settings are environment variables "
             "UNDERSTUDY_<SECTION>__<KEY>, or lines of a file named .env.",
         ).parse_args(arguments)
+    with ExitStack() as stack:
+        return _run(arguments, operator, stack)
+
+
+def _open_log() -> BinaryIO:
+    file = user_log_path("understudy", appauthor=False, ensure_exists=True) / "double.log"
+    try:
+        return file.open("wb")
+    except OSError as error:
+        raise LaunchError(f"The log {file} cannot be written: {error.strerror}.") from None
+
+
+def _run(arguments: Sequence[str], operator: bool, stack: ExitStack) -> int:
     children = Children()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -288,6 +312,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = LocalSettings.load()
         if operator and settings.local.signaling_url:
             return operate({}, arguments[1:])
+        if operator:
+            children.log = stack.enter_context(_open_log())
+            _say(f"The log of the double is {children.log.name}.")
         product = launch(settings, children, _say)
         if operator:
             _say(f"\nThe double is ready. To watch it in a browser on this machine:\n\n  {product.viewer_address}\n")

@@ -65,6 +65,8 @@ def _program(arguments: list[str]) -> int:
             commands = "\n  ".join(usage for _, usage in COMMANDS.values())
             print(help_text(Settings, USAGE.replace("{commands}", commands)), end="")
             return 0
+        if flags.words and flags.words[0] in COMMANDS:
+            return _command(flags.words[0], list(flags.words[1:]))
         if flags.words not in ((), ("run",), ("doctor",)):
             names = ", ".join(("run", "doctor", *COMMANDS))
             raise SettingsError(f"{flags.words[0]} is not a command; commands are {names}.")

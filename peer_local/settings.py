@@ -59,11 +59,13 @@ class CameraSettings(Section):
     height_px: int = Field(default=720, ge=120, le=1080, multiple_of=2)
     fps: int = Field(default=30, ge=10, le=60)
     fit: Literal["letterbox", "crop"] = "letterbox"
-    stand_in: tuple[StandIn, ...] = ("webcam", "card", "freeze")
+    stand_in: Annotated[tuple[StandIn, ...], NoDecode] = ("webcam", "card", "freeze")
     """What to show without a live picture: the first of these that can be shown."""
     webcam: str | None = None
     """The real webcam, by number or device name; it stays open, so that it can take over at once."""
     card_text: str = Field(default="Back in a moment", max_length=60)
+
+    _split_stand_in = field_validator("stand_in", mode="before")(_split)
 
 
 class MicrophoneSettings(Section):
