@@ -25,10 +25,10 @@ def server() -> Iterator[SoundServer]:
         yield running
 
 
-def play(server: SoundServer) -> Any:
-    """What the program sine_player prints."""
+def printed_by(server: SoundServer, program: str, *arguments: float) -> Any:
+    """What a program beside this file prints; PortAudio sees only what was there when its process began."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.component.sine_player", str(SECONDS), str(FREQUENCY_HZ)],
+        [sys.executable, "-m", f"tests.component.{program}", *map(str, arguments)],
         env={**os.environ, **server.environment},
         capture_output=True,
         text=True,
@@ -59,7 +59,7 @@ def test_an_application_hears_every_sample_when_the_player_said_it_would(server:
     cable.create()
     try:
         with server.recording(CABLE_SOURCE) as recording:
-            played = play(server)
+            played = printed_by(server, "sine_player", SECONDS, FREQUENCY_HZ)
         assert cable.exists()
     finally:
         cable.remove()
@@ -82,5 +82,12 @@ def test_an_application_hears_every_sample_when_the_player_said_it_would(server:
 
 
 def test_the_virtual_microphone_is_gone_after_the_program_that_made_it(server: SoundServer) -> None:
-    assert play(server)["alive"]
+    assert printed_by(server, "sine_player", 0.5, FREQUENCY_HZ)["alive"]
     assert not VirtualMicrophone(PulseServer(server.pactl)).exists()
+
+
+def test_what_the_ears_hear_has_the_time_at_which_it_was_played(server: SoundServer) -> None:
+    off_ms = np.abs(printed_by(server, "click_loop", SECONDS))[2:]  # at its start a stream does not know its delay
+    assert len(off_ms) >= 7
+    print(f"heard minus played: p50 {np.median(off_ms):.1f}, largest {off_ms.max():.1f} ms")
+    assert np.median(off_ms) <= 5
