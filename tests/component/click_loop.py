@@ -1,5 +1,5 @@
-"""Run as a program: plays clicks on the virtual microphone, hears them through the ears on the same cable, and prints as
-JSON by how many milliseconds the time of each heard click differs from the time at which it was to be played.
+"""Run as a program: plays clicks on the virtual microphone, hears them through the ears on the same cable, and prints
+as JSON by how many milliseconds the time of each heard click differs from the time at which it was to be played.
 
     python -m tests.component.click_loop SECONDS
 """
