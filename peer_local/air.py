@@ -148,9 +148,9 @@ class Air:
         return self._own_voice
 
     @property
-    def has_webcam(self) -> bool:
-        """Whether a real webcam is configured."""
-        return self._webcam is not None
+    def has_self(self) -> bool:
+        """Whether the real user can be seen or heard here."""
+        return self._webcam is not None or self._own_voice is not None
 
     @property
     def problems(self) -> tuple[str, ...]:

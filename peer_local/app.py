@@ -121,7 +121,7 @@ class App:
 
     def takeover(self, who: Who) -> None:
         """Put `who` on air, within a frame; refused when the user has neither webcam nor microphone here."""
-        if who == "self" and self.air.own_voice is None and not self.air.has_webcam:
+        if who == "self" and not self.air.has_self:
             raise ControlRefused("Set UNDERSTUDY_MICROPHONE__REAL and UNDERSTUDY_CAMERA__WEBCAM to take over yourself.")
         self.air.switch(who)
         self.call.put_on_air(who == "double")
@@ -129,8 +129,7 @@ class App:
 
     def kill(self) -> None:
         """The double is off the air at once."""
-        who = self._settings.local.kill_to
-        self.takeover(who if who == "nobody" or self.air.own_voice is not None else "nobody")
+        self.takeover("self" if self._settings.local.kill_to == "self" and self.air.has_self else "nobody")
 
     def set_mode(self, mode: Mode) -> None:
         """Let another rule decide what the double says."""
@@ -140,9 +139,12 @@ class App:
         """A typed line for the double."""
         if not text.strip():
             raise ControlRefused("There is nothing to say in an empty line.")
-        if not self.link.connected:
+        if self.link.connected:
+            self.call.typed(text.strip())
+        elif len(self._unsent) < MOST_UNSENT:
+            self._unsent.append((text.strip(), self._now()))
+        else:
             raise ControlRefused("The double is not connected; the line was not sent.")
-        self.call.typed(text.strip())
 
     def interrupt(self) -> None:
         """The double stops and listens."""

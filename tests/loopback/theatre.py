@@ -26,12 +26,23 @@ ROOM = "main"
 SIZE_PX = 128
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Theatre:
     """A running performance; `viewer()` makes one more guest."""
 
     service: Service
     metrics: Metrics
+    begin: Callable[[], asyncio.Task[None]]
+    performing: asyncio.Task[None]
+
+    async def end_performer(self) -> None:
+        """The performer goes without a word to its guests but what closing says."""
+        self.performing.cancel()
+        await asyncio.wait((self.performing,))
+
+    def begin_performer(self) -> None:
+        """Another performer, which knows nothing, takes the stage."""
+        self.performing = self.begin()
 
     def viewer(self, *, role: Role = "viewer", **options: Any) -> Viewer:
         return Viewer(self.service.url, ROOM, token(role), **options)
@@ -58,10 +69,16 @@ async def theatre(
     ears = Ears(vad, AlwaysDone(), ScriptedRecognizer(heard))
     metrics = Metrics()
     async with serving() as service, asyncio.TaskGroup() as tasks:
-        wire = SignalingClient(service.url, ROOM, token("performer"))
-        performing = tasks.create_task(perform(settings, cast, ears, wire=wire, metrics=metrics), name="performer")
+
+        def begin() -> asyncio.Task[None]:
+            wire = SignalingClient(service.url, ROOM, token("performer"))
+            performance = perform(settings, cast, ears, wire=wire, metrics=Metrics() if house else metrics)
+            return tasks.create_task(performance, name="performer")
+
+        house: Theatre | None = None
+        house = Theatre(service, metrics, begin, begin())
         try:
-            yield Theatre(service, metrics)
-            assert not performing.done(), "the performer ended before its guests"
+            yield house
+            assert not house.performing.done(), "the performer ended before its guests"
         finally:
-            performing.cancel()
+            house.performing.cancel()
