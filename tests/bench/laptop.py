@@ -61,8 +61,10 @@ def recorded(recording: SoundRecording) -> RecordedSound:
 def sound_of_its_own() -> Iterator[SoundServer]:
     """A sound server that this process uses; PortAudio must not have been used before."""
     before = dict(os.environ)
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as peer_local/program.py does
     with sound_server() as server:
-        os.environ.update(server.environment)
+        # Not the cache, where the weights are.
+        os.environ.update({key: value for key, value in server.environment.items() if key != "XDG_CACHE_HOME"})
         cable = VirtualMicrophone(PulseServer(server.pactl))
         cable.create()
         try:
