@@ -5,10 +5,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.bench import interrupt, steady, turn
+from tests.bench import interrupt, steady, turn, wer
 from tests.bench.report import report
 
-BENCHES = {"turn": turn.measure, "interrupt": interrupt.measure, "steady": steady.measure}
+BENCHES = {"turn": turn.measure, "interrupt": interrupt.measure, "steady": steady.measure, "wer": wer.measure}
 
 
 def main() -> int:

@@ -1,0 +1,189 @@
+"""Words that the ears get wrong: real speech through the ears, alone, with the double's echo, and over the double.
+
+Five sentences read for LibriVox, from the Debian package pocketsphinx-testdata, each in real time through resampling,
+echo canceller, voice activity, end of turn and Whisper. `alone` is what the budget bounds. With `echo` the double has
+just said something that comes back 80 ms later through a loopback (gain 0.6); in `bargein` it goes on for 0.35 s after
+the speaker has begun, which is how long it takes to fall silent, at gain 0.6 and at the 0.2 of a room; in `doubletalk`
+it does not fall silent at all.
+"""
+
+import asyncio
+import re
+import time
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import soxr
+
+from models import registry
+from models.hearing.listener import HearingEvent, Listener, SpeechConfirmed, Utterance
+from models.interfaces import SPEECH_RATE_HZ, Samples, SpeechRecognizer
+from models.settings import EngineSettings
+from peer_local.listening.ears import OPERATOR_RULES, Ears
+from peer_local.listening.echo import echo_canceller
+from tests.bench.report import percentiles
+from tests.bench.voices import utterances
+
+CLIPS = Path("/usr/share/pocketsphinx/test/data/librivox")
+PACKAGE = "pocketsphinx-testdata"
+BLOCK_S = 0.01
+INPUT_LATENCY_S = 0.03
+OUTPUT_LATENCY_S = 0.04
+DELAY_S = 0.08
+HUSHED_S = 0.35
+LEAD_S = 4.5
+"""What the double says before the speaker begins."""
+SILENCE_S = 3.0
+"""After the speaker, until everything has been transcribed; the end of turn waits 1.5 s at most."""
+ANSWER = (
+    "Well, I think that we could meet on Thursday afternoon, because the whole team will be in the office then.",
+    "We can talk about the budget, the new design, and what our customers have told us during the last few weeks.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    words: str
+    sound: Samples
+    """At SPEECH_RATE_HZ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What the double does meanwhile."""
+
+    name: str
+    gain: float = 0.0
+    falls_silent_s: float | None = 0.0
+    """How long after the speaker has begun; None: never."""
+
+
+CONDITIONS = (
+    Condition("alone"),
+    Condition("echo", 0.6),
+    Condition("bargein", 0.6, HUSHED_S),
+    Condition("bargein_room", 0.2, HUSHED_S),
+    Condition("doubletalk_room", 0.2, None),
+)
+
+
+async def measure() -> dict[str, float]:
+    clips = librivox()
+    (first, second) = await utterances(ANSWER, ("af_heart",))
+    double = np.concatenate((first, np.zeros(SPEECH_RATE_HZ // 5, np.float32), second))
+    settings = EngineSettings()
+    asr = registry.create("asr", settings)
+    figures: dict[str, float] = {}
+    noticed_ms: list[float] = []
+    try:
+        for condition in CONDITIONS:
+            heard = []
+            for clip in clips:
+                scene = _Scene(clip, double, condition)
+                await scene.play(settings, asr)
+                heard.append(plain(scene.text))
+                noticed_ms += scene.noticed_ms if condition.gain else []
+                figures["own_words_heard"] = figures.get("own_words_heard", 0) + scene.utterances_before
+            figures[f"wer_{condition.name}"] = round(jiwer.wer([clip.words for clip in clips], heard), 4)
+    finally:
+        await asr.aclose()
+    return {**figures, **percentiles("bargein_noticed_ms", noticed_ms)}
+
+
+def librivox() -> list[Clip]:
+    """Ends the bench with what to install when the clips are not there."""
+    transcription = CLIPS / "transcription"
+    if not transcription.exists():
+        raise SystemExit(f"{CLIPS} is missing; install the Debian package {PACKAGE}.")
+    clips = []
+    for line in transcription.read_text().splitlines():
+        words, _, name = line.partition("</s>")
+        with wave.open(str(CLIPS / f"{name.strip(' ()')}.wav")) as file:
+            sound = np.frombuffer(file.readframes(file.getnframes()), np.int16) / np.float32(32_768)
+            resampled = soxr.resample(sound, file.getframerate(), SPEECH_RATE_HZ)
+        clips.append(Clip(plain(words.replace("<s>", "")), resampled))
+    return clips
+
+
+def plain(text: str) -> str:
+    """As transcripts are compared: lower case, letters only, titles written out."""
+    spelt = re.sub(r"\bmr\b\.?", "mister", text.lower().replace("-", " "))
+    return " ".join(re.sub(r"[^a-z' ]", " ", spelt).split())
+
+
+class _Scene:
+    """One clip on two simulated devices, in real time."""
+
+    def __init__(self, clip: Clip, double: Samples, condition: Condition) -> None:
+        alone = condition.gain == 0
+        self._begins_s = 0.5 if alone else LEAD_S
+        length = round((self._begins_s + SILENCE_S) * SPEECH_RATE_HZ) + len(clip.sound)
+        silent_from = (
+            length
+            if condition.falls_silent_s is None
+            else round((self._begins_s + _onset_s(clip.sound) + condition.falls_silent_s) * SPEECH_RATE_HZ)
+        )
+        self._played = np.zeros(length + SPEECH_RATE_HZ, np.float32)
+        if not alone:
+            self._played[:length] = np.resize(double, length)
+            self._played[silent_from:] = 0
+        delay = round(DELAY_S * SPEECH_RATE_HZ)
+        start = round(self._begins_s * SPEECH_RATE_HZ)
+        self._recorded = np.random.default_rng(1).normal(0, 0.0003, length).astype(np.float32)
+        self._recorded[delay:] += condition.gain * self._played[: length - delay]
+        self._recorded[start : start + len(clip.sound)] += clip.sound
+        self._onset_s = self._begins_s + _onset_s(clip.sound)
+        self._events: list[tuple[float, HearingEvent]] = []
+
+    async def play(self, settings: EngineSettings, asr: SpeechRecognizer) -> None:
+        count = round(BLOCK_S * SPEECH_RATE_HZ)
+        started_s = time.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            turn = registry.create("turn", settings)
+            listener = Listener(
+                registry.create("vad", settings),
+                turn,
+                asr,
+                language="en",
+                tasks=tasks,
+                emit=lambda event: self._events.append((time.monotonic() - started_s, event)),
+                rules=OPERATOR_RULES,
+            )
+            ears = Ears(listener, canceller=echo_canceller(True))
+            played = 0
+            for start in range(0, len(self._recorded) - count, count):
+                recorded_s = start / SPEECH_RATE_HZ
+                due_s = recorded_s + BLOCK_S + INPUT_LATENCY_S
+                await asyncio.sleep(max(0.0, started_s + due_s - time.monotonic()))
+                while played / SPEECH_RATE_HZ < due_s + OUTPUT_LATENCY_S:
+                    block = self._played[played : played + count]
+                    ears.played(block, started_s + played / SPEECH_RATE_HZ)
+                    played += count
+                ears.push(self._recorded[start : start + count], started_s + recorded_s)
+            ears.close()
+        await turn.aclose()
+
+    @property
+    def text(self) -> str:
+        spoken = [event.text for at_s, event in self._events if isinstance(event, Utterance) and at_s > self._onset_s]
+        return " ".join(spoken)
+
+    @property
+    def utterances_before(self) -> int:
+        """What was understood before anybody but the double had spoken."""
+        return sum(isinstance(event, Utterance) and at_s < self._onset_s for at_s, event in self._events)
+
+    @property
+    def noticed_ms(self) -> list[float]:
+        """From the speaker's first sound to the event that silences the double."""
+        confirmed = [
+            at_s for at_s, event in self._events if isinstance(event, SpeechConfirmed) and at_s > self._onset_s
+        ]
+        return [(confirmed[0] - self._onset_s) * 1_000] if confirmed else []
+
+
+def _onset_s(sound: Samples) -> float:
+    return float(np.flatnonzero(np.abs(sound) > 0.02)[0]) / SPEECH_RATE_HZ
