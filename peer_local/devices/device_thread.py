@@ -1,7 +1,10 @@
 """One thread for calls into a driver, which may hang without hanging who asks."""
 
+import contextlib
+import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from queue import SimpleQueue
@@ -10,6 +13,8 @@ from typing import Any, TypeVar
 from peer_local.errors import DeviceError
 
 T = TypeVar("T")
+PRIORITY = 10
+"""Above PulseAudio's own threads, which have 5: without sound to mix they have nothing to do."""
 
 
 class DeviceThread:
@@ -82,3 +87,23 @@ class DeviceThread:
                 job.set_result(function())
             except BaseException as error:  # it belongs to the caller, whatever it is
                 job.set_exception(error)
+
+
+@contextlib.contextmanager
+def hurried() -> Iterator[None]:
+    """Threads that a driver starts meanwhile run before others, where the system allows it: root, or an `rtprio` limit.
+
+    Windows and macOS do that for their sound threads; those of ALSA and PulseAudio's client inherit from this one.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

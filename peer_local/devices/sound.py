@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 from models.interfaces import SPEECH_RATE_HZ
 from peer_local.devices.conversion import BLOCK_MS
-from peer_local.devices.device_thread import DeviceThread
+from peer_local.devices.device_thread import DeviceThread, hurried
 from peer_local.devices.sound_devices import Direction, Endpoint, SoundDevice, find
-from peer_local.devices.streams import CLOSE_S, Keeper, PortAudioInput, PortAudioOutput, SoundStream, hurry
+from peer_local.devices.streams import CLOSE_S, PortAudioInput, PortAudioOutput, SoundStream
 from peer_local.errors import DeviceError
 from peer_local.interfaces import SoundListener, SoundSource
 
@@ -49,11 +49,10 @@ class PortAudio:
         *,
         load: Callable[[], Any] | None = None,
         now: Callable[[], float] = time.monotonic,
-        hurry: Callable[[], None] = hurry,
     ) -> None:
         self._prepare = prepare
         self._load = load or _load_sounddevice
-        self._keeper = Keeper(self._closing, now, hurry)
+        self._now = now
         self._thread = DeviceThread("portaudio")
         self._library: Any = None
         self._endpoints: Mapping[str, Endpoint] = {}
@@ -160,17 +159,19 @@ class PortAudio:
 
     def _open_output(self, wanted: str, source: SoundSource, latency_ms: int) -> PortAudioOutput:
         device = self._find(wanted, "output")
-        output = PortAudioOutput(source, device.name, self._keeper)
-        handle, rate_hz = self._open_stream(device, SPEECH_RATE_HZ, latency_ms, output.fill, output.ended)
-        output.opened(handle, rate_hz)
-        return self._start(output)
+        output = PortAudioOutput(source, device.name, self._closing, self._now)
+        with hurried():
+            handle, rate_hz = self._open_stream(device, SPEECH_RATE_HZ, latency_ms, output.fill, output.ended)
+            output.opened(handle, rate_hz)
+            return self._start(output)
 
     def _open_input(self, wanted: str | None, listener: SoundListener, rate_hz: int) -> PortAudioInput:
         device = self._find(wanted, "input")
-        recorder = PortAudioInput(listener, device.name, self._keeper)
-        handle, got_hz = self._open_stream(device, rate_hz, INPUT_LATENCY_MS, recorder.take, recorder.ended)
-        recorder.opened(handle, got_hz, rate_hz)
-        return self._start(recorder)
+        recorder = PortAudioInput(listener, device.name, self._closing, self._now)
+        with hurried():
+            handle, got_hz = self._open_stream(device, rate_hz, INPUT_LATENCY_MS, recorder.take, recorder.ended)
+            recorder.opened(handle, got_hz, rate_hz)
+            return self._start(recorder)
 
     def _open_stream(
         self, device: SoundDevice, rate_hz: int, latency_ms: int, callback: Any, ended: Callable[[], None]

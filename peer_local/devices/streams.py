@@ -1,12 +1,9 @@
 """Open sound streams: what PortAudio calls with each block, whether it still calls, and how it is let go."""
 
-import contextlib
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +14,6 @@ from peer_local.devices.device_clock import DeviceClock
 from peer_local.interfaces import SoundListener, SoundSource
 
 CLOSE_S = 2.0
-PRIORITY = 10
 SILENT_S = 1.0
 """A device that has not called back for so long is gone."""
 STARTING_S = 3.0
@@ -26,45 +22,23 @@ STARTING_S = 3.0
 log = logging.getLogger(__name__)
 
 
-def hurry() -> None:
-    """Let this thread run before others, where the system allows it: root, or a user with an `rtprio` limit.
-
-    Windows and macOS do that for their sound threads; ALSA's are ordinary ones. With four busy programs on two cores
-    and 40 ms of buffer: no underrun in 60 s and never less than 26 ms left; without it 8 underruns.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
-
-
 class Times(Protocol):
     currentTime: float
     inputBufferAdcTime: float
     outputBufferDacTime: float
 
 
-class Keeper(NamedTuple):
-    """What a stream needs of who opened it."""
-
-    release: Callable[["SoundStream"], None]
-    """Takes a stream that is to be let go."""
-    now: Callable[[], float]
-    hurry: Callable[[], None]
-    """Called once on the device's thread."""
-
-
 class SoundStream:
     """What outputs and inputs share: whether the device still calls, and how it is let go."""
 
-    def __init__(self, name: str, keeper: Keeper) -> None:
+    def __init__(self, name: str, release: Callable[["SoundStream"], None], now: Callable[[], float]) -> None:
         self._name = name
-        self._keeper = keeper
-        self._now = keeper.now
+        self._release = release
+        self._now = now
         self._lock = threading.Lock()
         self._closed = False
         self._ended = False
-        self._hurried = False
-        self._started_s = self._called_s = keeper.now()
+        self._started_s = self._called_s = now()
         self.handle: Any = None
         """PortAudio's stream."""
 
@@ -79,12 +53,6 @@ class SoundStream:
         patience_s = SILENT_S if now_s - self._started_s > STARTING_S else STARTING_S
         return not self._closed and not self._ended and now_s - self._called_s <= patience_s
 
-    def _called(self, now_s: float) -> None:
-        self._called_s = now_s
-        if not self._hurried:
-            self._hurried = True
-            self._keeper.hurry()
-
     def ended(self) -> None:
         """PortAudio's word that it will not call again."""
         self._ended = True
@@ -94,14 +62,16 @@ class SoundStream:
         self._closed = True
         if self._lock.acquire(timeout=CLOSE_S):  # the callback in progress has ended
             self._lock.release()
-        self._keeper.release(self)
+        self._release(self)
 
 
 class PortAudioOutput(SoundStream):
     """Plays a source."""
 
-    def __init__(self, source: SoundSource, name: str, keeper: Keeper) -> None:
-        super().__init__(name, keeper)
+    def __init__(
+        self, source: SoundSource, name: str, release: Callable[["SoundStream"], None], now: Callable[[], float]
+    ) -> None:
+        super().__init__(name, release, now)
         self._source = source
         self._clock = DeviceClock(0.0, output=True)
         self.underflows = 0
@@ -119,7 +89,7 @@ class PortAudioOutput(SoundStream):
     def fill(self, out: NDArray[np.float32], frames: int, times: Times, status: Any) -> None:
         """PortAudio's callback: float32 [frames, channels]."""
         now_s = self._now()
-        self._called(now_s)
+        self._called_s = now_s
         if status and status.output_underflow:
             self.underflows += 1
         at_s = self._clock.at_s(now_s, times.currentTime, times.outputBufferDacTime)
@@ -139,8 +109,10 @@ class PortAudioOutput(SoundStream):
 class PortAudioInput(SoundStream):
     """Records for a listener."""
 
-    def __init__(self, listener: SoundListener, name: str, keeper: Keeper) -> None:
-        super().__init__(name, keeper)
+    def __init__(
+        self, listener: SoundListener, name: str, release: Callable[["SoundStream"], None], now: Callable[[], float]
+    ) -> None:
+        super().__init__(name, release, now)
         self._listener = listener
         self._clock = DeviceClock(0.0, output=False)
         self.overflows = 0
@@ -157,7 +129,7 @@ class PortAudioInput(SoundStream):
     def take(self, recorded: NDArray[np.float32], frames: int, times: Times, status: Any) -> None:
         """PortAudio's callback: float32 [frames, channels], valid only during the call."""
         now_s = self._now()
-        self._called(now_s)
+        self._called_s = now_s
         if status and status.input_overflow:
             self.overflows += 1
         at_s = self._clock.at_s(now_s, times.currentTime, times.inputBufferAdcTime)

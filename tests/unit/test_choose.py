@@ -63,7 +63,6 @@ def build(
             directory=tmp_path,
             **more,
         )
-        sound.portaudio._keeper = sound.portaudio._keeper._replace(hurry=lambda: None)
         built.append(sound)
         return sound
 

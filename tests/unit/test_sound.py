@@ -27,7 +27,7 @@ def machine() -> Machine:
 
 @pytest.fixture
 def portaudio(machine: Machine, clock: Clock) -> Iterator[PortAudio]:
-    opened = PortAudio(load=machine.library, now=clock, hurry=lambda: None)
+    opened = PortAudio(load=machine.library, now=clock)
     yield opened
     machine.hangs.set()
     opened.close()
@@ -77,7 +77,7 @@ def test_an_underrun_is_counted(portaudio: PortAudio, machine: Machine) -> None:
 @pytest.mark.parametrize("only", [{"rates_hz": (44_100,), "rate_hz": 44_100}, {"channels": (2,)}, {"channels": (1,)}])
 def test_a_device_with_its_own_format_still_plays_the_same_tone(machine: Machine, clock: Clock, only: Any) -> None:
     machine.devices.append(device("Odd", outputs=2, **only))
-    portaudio = PortAudio(load=machine.library, now=clock, hurry=lambda: None)
+    portaudio = PortAudio(load=machine.library, now=clock)
     portaudio.open_output("Odd", Sine(1_000), 40)
     (stream,) = machine.streams
     rate_hz = stream.how["samplerate"]
@@ -89,7 +89,7 @@ def test_a_device_with_its_own_format_still_plays_the_same_tone(machine: Machine
 
 def test_a_converted_sample_is_heard_when_its_source_was_told(machine: Machine, clock: Clock) -> None:
     machine.devices.append(device("Odd", outputs=1, rate_hz=44_100, rates_hz=(44_100,)))
-    portaudio = PortAudio(load=machine.library, now=clock, hurry=lambda: None)
+    portaudio = PortAudio(load=machine.library, now=clock)
 
     class Click:
         """One sample, and when it was said to be heard."""
@@ -195,7 +195,7 @@ def test_a_driver_that_hangs_does_not_keep_the_program_from_ending(
     monkeypatch.setattr("peer_local.devices.sound.CLOSE_S", 0.01)
     forgotten: list[object] = []
     monkeypatch.setattr("atexit.unregister", forgotten.append)
-    portaudio = PortAudio(load=machine.library, hurry=lambda: None)
+    portaudio = PortAudio(load=machine.library)
     portaudio.open_output(CABLE, Ramp(), 40)
     machine.hangs.clear()
     portaudio.close()
@@ -217,7 +217,7 @@ def test_a_recording_is_mono_at_the_rate_asked_for_with_the_time_of_its_first_sa
     machine: Machine, clock: Clock
 ) -> None:
     machine.devices.append(device("Mic", inputs=2, rates_hz=(48_000,), default=True))
-    portaudio = PortAudio(load=machine.library, now=clock, hurry=lambda: None)
+    portaudio = PortAudio(load=machine.library, now=clock)
     notes = Notes()
     recorder = portaudio.open_input(None, notes, 16_000)
     (stream,) = machine.streams
@@ -250,7 +250,7 @@ def test_servers_devices_have_the_names_that_people_see(machine: Machine, clock:
         device("hw:0", "ALSA", outputs=2),
     ]
     named = {"sink_understudy": Endpoint("Understudy (cable)", "understudy", "output", default=True)}
-    portaudio = PortAudio(lambda: named, load=machine.library, now=clock, hurry=lambda: None)
+    portaudio = PortAudio(lambda: named, load=machine.library, now=clock)
     assert [str(each) for each in portaudio.devices()] == ["Understudy (cable) (PulseAudio)", "hw:0 (ALSA)"]
     portaudio.open_output("Understudy (cable)", Ramp(), 40)
     assert machine.streams[0].how["channels"] == 1
