@@ -7,7 +7,8 @@ The two are aligned by the times that both devices give. What is left, an echo p
 itself; an echo that comes before its reference it cannot undo, so the reference is fed LOOK_AHEAD_S early.
 
 AEC3 muffles everybody for as long as it expects an echo, also where there is none: with headphones, or in a call that
-does not send us back. So the input passes as it is while it stays silent when the double speaks (EchoPresence).
+does not send us back. So the input passes as it is while it stays silent when the double speaks, and while the double
+is silent (EchoPresence).
 """
 
 import logging
@@ -49,6 +50,8 @@ PRESENCE_DELAY_FRAMES = 40
 AUDIBLE_GAIN_DB = -46.0
 """An echo so much quieter than what is played is below -60 dB of full scale, where nothing is listened to."""
 PLAYING_DBFS = -50.0
+TAIL_FRAMES = 70
+"""0.7 s after the double has fallen silent the last echo is gone: 0.4 s of delay and a room."""
 
 Processor = Callable[[NDArray[np.int16], NDArray[np.int16]], NDArray[np.int16]]
 """Takes FRAME_SAMPLES of what is played and of what is recorded; returns the latter without the former."""
@@ -157,10 +160,17 @@ class EchoPresence:
         self._played: deque[float] = deque([0.0], PRESENCE_FRAMES + PRESENCE_DELAY_FRAMES)
         self._recorded: list[float] = []
         self._gains_db: deque[float] = deque(maxlen=PRESENCE_WINDOWS)
-        self.present = True
-        """Believed until two windows in a row say otherwise."""
+        self._silent_frames = TAIL_FRAMES
+        self.heard = True
+        """Whether it comes back when the double speaks: believed until two windows in a row say otherwise."""
+
+    @property
+    def now(self) -> bool:
+        """Whether an echo is to be expected at this moment."""
+        return self.heard and self._silent_frames < TAIL_FRAMES
 
     def push(self, played: float, recorded: float) -> None:
+        self._silent_frames = 0 if _db(played) >= PLAYING_DBFS else self._silent_frames + 1
         self._played.append(played)
         self._recorded.append(recorded)
         if len(self._recorded) < PRESENCE_FRAMES:
@@ -169,7 +179,7 @@ class EchoPresence:
         self._recorded.clear()
         if played_db >= PLAYING_DBFS:
             self._gains_db.append(recorded_db - played_db)
-            self.present = len(self._gains_db) < 2 or min(self._gains_db) > AUDIBLE_GAIN_DB
+            self.heard = len(self._gains_db) < 2 or min(self._gains_db) > AUDIBLE_GAIN_DB
 
 
 class EchoCanceller:
@@ -189,7 +199,7 @@ class EchoCanceller:
         self._rest: Samples = np.zeros(0, np.float32)
         self._presence = EchoPresence()
         self._as_it_was: Samples = np.zeros(round(PROCESSING_S * HEARING_RATE_HZ), np.float32)
-        self._share = 1.0
+        self._share = 0.0
         """How much of the cleaned sound is in what is given back: 1 or 0, and between them for one frame."""
         self.starved = 0
 
@@ -200,7 +210,7 @@ class EchoCanceller:
     @property
     def hears_echo(self) -> bool:
         """Whether the double's voice comes back, as far as is known."""
-        return self._presence.present
+        return self._presence.heard
 
     def played(self, samples: Samples, at_s: float) -> None:
         """The double is heard: the first of `samples` at `at_s`."""
@@ -266,7 +276,7 @@ class EchoCanceller:
         """The cleaned sound, or, without an echo, the recorded one as late; a frame's fade between the two."""
         line = np.concatenate((self._as_it_was, recorded))
         as_it_was, self._as_it_was = line[:FRAME_SAMPLES], line[FRAME_SAMPLES:]
-        before, self._share = self._share, 1.0 if self._presence.present else 0.0
+        before, self._share = self._share, 1.0 if self._presence.now else 0.0
         share = np.linspace(before, self._share, FRAME_SAMPLES, dtype=np.float32)
         mixed: Samples = share * cleaned + (1 - share) * as_it_was
         return mixed

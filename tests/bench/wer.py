@@ -4,7 +4,7 @@ Five sentences read for LibriVox, from the Debian package pocketsphinx-testdata,
 echo canceller, voice activity, end of turn and Whisper. `alone` is what the budget bounds. With `echo` the double has
 just said something that comes back 80 ms later through a loopback (gain 0.6); in `bargein` it goes on for 0.35 s after
 the speaker has begun, which is how long it takes to fall silent, at gain 0.6 and at the 0.2 of a room; in `doubletalk`
-it does not fall silent at all.
+it does not fall silent at all. `noticed_later_ms` is how much later than alone the speaker is noticed.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ async def measure() -> dict[str, float]:
     settings = EngineSettings()
     asr = registry.create("asr", settings)
     figures: dict[str, float] = {}
-    noticed_ms: list[float] = []
+    noticed_ms: dict[str, list[float]] = {}
     try:
         for condition in CONDITIONS:
             heard = []
@@ -85,12 +85,16 @@ async def measure() -> dict[str, float]:
                 scene = _Scene(clip, double, condition)
                 await scene.play(settings, asr)
                 heard.append(plain(scene.text))
-                noticed_ms += scene.noticed_ms if condition.gain else []
+                noticed_ms.setdefault(condition.name, []).append(scene.noticed_ms)
                 figures["own_words_heard"] = figures.get("own_words_heard", 0) + scene.utterances_before
             figures[f"wer_{condition.name}"] = round(jiwer.wer([clip.words for clip in clips], heard), 4)
     finally:
         await asr.aclose()
-    return {**figures, **percentiles("bargein_noticed_ms", noticed_ms)}
+    alone = noticed_ms.pop("alone")
+    later_ms = [
+        with_double - without for over in noticed_ms.values() for with_double, without in zip(over, alone, strict=True)
+    ]
+    return {**figures, **percentiles("noticed_later_ms", later_ms)}
 
 
 def librivox() -> list[Clip]:
@@ -177,12 +181,12 @@ class _Scene:
         return sum(isinstance(event, Utterance) and at_s < self._onset_s for at_s, event in self._events)
 
     @property
-    def noticed_ms(self) -> list[float]:
-        """From the speaker's first sound to the event that silences the double."""
+    def noticed_ms(self) -> float:
+        """From the speaker's first sound to the event that silences the double; never noticed is the whole scene."""
         confirmed = [
             at_s for at_s, event in self._events if isinstance(event, SpeechConfirmed) and at_s > self._onset_s
         ]
-        return [(confirmed[0] - self._onset_s) * 1_000] if confirmed else []
+        return ((confirmed[0] if confirmed else len(self._recorded) / SPEECH_RATE_HZ) - self._onset_s) * 1_000
 
 
 def _onset_s(sound: Samples) -> float:
