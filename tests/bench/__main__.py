@@ -3,12 +3,25 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
-from tests.bench import interrupt, steady, turn, wer
+from tests.bench import avsync, bargein, impaired, interrupt, reconnect, speech, steady, takeover, turn, wer
 from tests.bench.report import report
 
-BENCHES = {"turn": turn.measure, "interrupt": interrupt.measure, "steady": steady.measure, "wer": wer.measure}
+BENCHES: dict[str, Callable[[], Coroutine[Any, Any, dict[str, float]]]] = {
+    "turn": turn.measure,
+    "interrupt": interrupt.measure,
+    "steady": steady.measure,
+    "avsync": avsync.measure,
+    "impaired": impaired.measure,
+    "speech": speech.measure,
+    "bargein": bargein.measure,
+    "takeover": takeover.measure,
+    "reconnect": reconnect.measure,
+    "wer": wer.measure,
+}
 
 
 def main() -> int:

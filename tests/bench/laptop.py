@@ -24,7 +24,7 @@ from tests.marks import Seen, look
 from tests.recorded_sound import RecordedSound
 from tests.recording_camera import Recording, recording_camera
 from tests.sound_server import Recording as SoundRecording
-from tests.sound_server import SoundServer, sound_server
+from tests.sound_server import SoundServer, available, sound_server
 from tests.viewer import eventually
 
 CONNECT_TIMEOUT_S = 30.0
@@ -59,7 +59,9 @@ def recorded(recording: SoundRecording) -> RecordedSound:
 
 @contextmanager
 def sound_of_its_own() -> Iterator[SoundServer]:
-    """A sound server that this process uses; PortAudio must not have been used before."""
+    """A sound server that this process uses; PortAudio must not have been used before. Raises RuntimeError."""
+    if not available():
+        raise RuntimeError("This bench needs PulseAudio, its tools and PortAudio; tests/README.md names the packages.")
     before = dict(os.environ)
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as peer_local/program.py does
     with sound_server() as server:

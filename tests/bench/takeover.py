@@ -97,6 +97,7 @@ async def measure(switches: int = SWITCHES) -> dict[str, float]:
         "switches": len(commands),
         **percentiles("picture_ms", pictures_ms),
         "picture_ms_max": round(max(pictures_ms), 1),
+        "old_pictures_max": max(_old(shown, at_s, who) for at_s, who in commands),
         "step_ratio_max": round(max(steps) / own_step, 3),
         **percentiles("nobody_silent_ms", silences_ms),
     }
@@ -115,6 +116,12 @@ async def _hum(server: SoundServer) -> asyncio.subprocess.Process:
 
 def _first_s(shown: list[tuple[float, Seen]], after_s: float, who: Who) -> float:
     return next((at_s for at_s, seen in shown if at_s > after_s and _who(seen) == who), float("inf"))
+
+
+def _old(shown: list[tuple[float, Seen]], after_s: float, who: Who) -> int:
+    """How many pictures after the command still show somebody else: one may be in the making."""
+    first_s = _first_s(shown, after_s, who)
+    return sum(after_s < at_s < first_s for at_s, _ in shown)
 
 
 def _who(seen: Seen) -> Who:
