@@ -58,15 +58,18 @@ class FakeSoundcard:
         return self._recorder
 
 
-def unplugged() -> None:
-    raise RuntimeError("Error 0x88890004")
-
-
 def test_what_the_loudspeaker_plays_is_heard_until_it_is_unplugged(caplog: pytest.LogCaptureFixture) -> None:
+    pulled = threading.Event()
+
+    def unplugged() -> None:
+        assert pulled.wait(10)
+        raise RuntimeError("Error 0x88890004")
+
     library = FakeSoundcard(3, unplugged)
     notes = Notes()
     clock = Clock()
     loopback = Loopback(library, None, notes, 48_000, now=clock)
+    pulled.set()
     loopback._thread.join(5)
     assert library.asked == [("{0.0.0}", True), {"samplerate": 48_000, "channels": 1, "blocksize": 960}]
     assert [len(samples) for samples, _ in notes.pushes] == [960] * 3
