@@ -153,7 +153,7 @@ class SpeechPlayer:
                     self._opens_at = float("-inf")
 
     def _begin(self, timestamp: int) -> None:
-        if self._line.reader.waiting_samples > 0:
+        if not self._line.faded_out:
             return
         with self._lock:
             oldest, newest = self._buffer.oldest, self._buffer.newest

@@ -47,6 +47,11 @@ class SpeechLine:
         self._skip = 0
         self._fade_in = False
 
+    @property
+    def faded_out(self) -> bool:
+        """Whether what was left to read after `stop` has been heard; a reader between two samples keeps a few back."""
+        return self.due is None and self.reader.waiting_samples <= _TAIL_SAMPLES
+
     def stop(self, *, other_sender: bool = False) -> None:
         """Break off: what is left to read fades out."""
         if self.due is not None:

@@ -250,6 +250,17 @@ def test_a_device_that_stops_and_comes_back_plays_what_is_new(pause_s: float) ->
     assert error_s(playout, playout.samples - playout.block, float(playout.last[0])) < 0.002
 
 
+@pytest.mark.parametrize("device_ppm", [0, 3_000])
+def test_the_double_is_heard_again_after_a_device_that_stopped_while_the_pace_was_corrected(device_ppm: float) -> None:
+    playout = Playout(voice(pauses=False), device_ppm=device_ppm)
+    playout.run(3)
+    playout.pause(0.3)
+    playout.run(1.5)
+    assert playout.player.figures().rebuffered == 1
+    assert silence_before(playout.run(0.5)) < 480
+    assert longest_step(np.concatenate(playout.heard)) <= 1.05 * longest_step(playout.sound)
+
+
 def test_the_onset_of_speech_is_told() -> None:
     sound = np.concatenate((np.zeros(48_000, np.float32), voice(1, pauses=False)))
     playout = Playout(sound)
