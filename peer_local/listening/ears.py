@@ -15,7 +15,8 @@ import soxr
 from models.hearing.endpoint import EndpointRules
 from models.hearing.listener import Listener
 from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
-from peer_local.listening.echo import EchoCanceller, StreamClock
+from peer_local.listening.echo import EchoCanceller
+from peer_local.listening.reference import StreamClock
 from peer_local.on_air.meter import Level, Meter
 
 logger = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ QUEUE_S = 2.0
 class Ears:
     """A SoundListener over a Listener.
 
-    Budget: `push` costs 0.3 ms for 20 ms of sound. The resampler keeps back 6 ms of an input at 48 kHz, 20 ms of one at
-    44.1 kHz; the echo canceller 8 to 18 ms, more only while it waits for its reference. `dropped` counts blocks that
-    the event loop did not take in time. Create it and call everything but `push` and `played` on the event loop.
+    Budget: `push` costs 0.4 ms for 20 ms of sound, 1 ms while the double speaks. The resampler keeps back 6 ms of an
+    input at 48 kHz, 20 ms of one at 44.1 kHz; the echo canceller 8 to 18 ms, more only while it waits for its
+    reference. `dropped` counts blocks that the event loop did not take in time. Create it and call everything but
+    `push` and `played` on the event loop.
     """
 
     def __init__(

@@ -1,44 +1,39 @@
-"""The double does not hear itself: WebRTC's echo canceller (AEC3), fed with what we really play.
+"""The double does not hear itself: what we really play is taken out of what an input records.
 
     played (rate, when heard) ─► 16 kHz ─► ring ──┐ the frame that was heard when the input was recorded, and a little
-    recorded (16 kHz, when)  ─► frames of 10 ms ──┴─► AEC3 ─► the input without the double
+    recorded (16 kHz, when)  ─► frames of 10 ms ──┴─► linear filter, WebRTC's AEC3 ─► the input without the double
 
-The two are aligned by the times that both devices give. What is left, an echo path of up to 0.4 s, AEC3 finds by
-itself; an echo that comes before its reference it cannot undo, so the reference is fed LOOK_AHEAD_S early.
+The two are aligned by the times that both devices give. What is left, an echo path of up to 0.4 s, is found; an echo
+that comes before its reference is not, so the reference is fed LOOK_AHEAD_S early.
 
-AEC3 muffles everybody for as long as it expects an echo, also where there is none: with headphones, or in a call that
-does not send us back. So the input passes as it is while it stays silent when the double speaks, and while the double
-is silent (EchoPresence).
+The linear filter takes away what it has learnt, within some seconds, and leaves everybody else alone. AEC3 takes all of
+it at once, but muffles whoever speaks at the same time for as long as it expects an echo, also where there is none. So
+AEC3 does the work until the filter has learnt, then it only takes what the filter leaves, and nothing where that is
+nothing. Where no echo comes, and while the double is silent, the input passes as it is (RestOfEcho).
 """
 
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
+from peer_local.listening.echo_filter import EchoFilter
+from peer_local.listening.reference import FRAME_SAMPLES, JUMP_S, Reference
 
 logger = logging.getLogger(__name__)
 
-FRAME_SAMPLES = HEARING_RATE_HZ // 100
-"""10 ms, the only frame that WebRTC's audio processing takes."""
 PROCESSING_S = 0.008
 """What AEC3's own filters delay the sound by."""
 LOOK_AHEAD_S = 0.06
 """Devices tell their times with errors of some tens of milliseconds; more than 0.4 s AEC3 does not find."""
 LONGEST_WAIT_S = 0.1
 """An input frame waits at most so long for its reference: an output with a small buffer is told late what it plays."""
-STALE_S = 0.3
-"""Nothing played for so long: there is no reference to wait for."""
-RING_S = 2.0
-JUMP_S = 0.04
-"""An error of time above this is a gap; one below it is jitter or drift, which is followed slowly."""
-FOLLOW = 0.02
-"""Share of a time's error that is believed at each block."""
 SLACK_SAMPLES = 16
 """1 ms: further apart, the reference is shifted against the input by a sample per frame, which AEC3 can follow."""
 
@@ -47,8 +42,15 @@ PRESENCE_FRAMES = 60
 PRESENCE_WINDOWS = 4
 """For 2.4 s, so that somebody who speaks at the same time hides an echo only for so long."""
 PRESENCE_DELAY_FRAMES = 40
+LEARNT_GAIN_DB = -30.0
+LEARNT_DB = 18.0
+"""The filter leaves so much less than is played, and than is recorded: AEC3 behind it has little to do, and muffles
+little. Before, it sees a path that the filter is changing, and lets words through."""
 AUDIBLE_GAIN_DB = -46.0
 """An echo so much quieter than what is played is below -60 dB of full scale, where nothing is listened to."""
+NOISE_DB = 3.0
+"""Nor is one that hardly adds to the noise that is there anyway."""
+NOISE_WINDOWS = 20
 PLAYING_DBFS = -50.0
 TAIL_FRAMES = 70
 """0.7 s after the double has fallen silent the last echo is gone: 0.4 s of delay and a room."""
@@ -82,135 +84,113 @@ def echo_canceller(wanted: bool) -> "EchoCanceller | None":
     if not wanted:
         return None
     try:
-        return EchoCanceller(webrtc())
+        return EchoCanceller(webrtc)
     except Exception as error:  # a foreign library that may fail in its own ways
         logger.warning("echo_cancellation_off", extra={"error": type(error).__name__, "install": "livekit"})
         return None
 
 
-class StreamClock:
-    """When the samples of a stream sounded: the times of its blocks without their jitter. Pure."""
-
-    def __init__(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
-        self.end_s: float | None = None
-        """When the next sample sounds."""
-
-    def push(self, count: int, at_s: float) -> float:
-        """Take a block of `count` samples whose first one sounded at `at_s`; return the gap before it.
-
-        A negative gap means that it overlaps what came before; 0 means that it follows it.
-        """
-        error_s = 0.0 if self.end_s is None else at_s - self.end_s
-        gap_s = error_s if abs(error_s) > JUMP_S else 0.0
-        start_s = at_s if self.end_s is None or gap_s else self.end_s + FOLLOW * error_s
-        self.end_s = start_s + count / self._rate_hz
-        return gap_s
+Way = Literal["cancelled", "both", "filtered", "untouched"]
+"""AEC3 alone, AEC3 behind the filter, the filter alone, the input as it is."""
 
 
-class Reference:
-    """The last RING_S of what was played, at 16 kHz. Not for two threads."""
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Powers of 0.6 s while the double spoke, in dB."""
 
-    def __init__(self, rate_hz: int = SPEECH_RATE_HZ) -> None:
-        self._rate_hz = rate_hz
-        self._clock = StreamClock(rate_hz)
-        self._resampler = soxr.ResampleStream(rate_hz, HEARING_RATE_HZ, 1, dtype="float32", quality="LQ")
-        self._ring = np.zeros(round(RING_S * HEARING_RATE_HZ), np.float32)
-        self._taken = 0
-        """Samples taken, at the input's rate."""
-        self._end = 0
-        """Samples written; the resampler keeps some milliseconds back."""
-
-    def push(self, samples: Samples, at_s: float) -> None:
-        """Take what is played; its first sample is heard at `at_s`."""
-        gap_s = self._clock.push(len(samples), at_s)
-        if gap_s > 0:
-            self._write(np.zeros(round(min(gap_s, RING_S) * self._rate_hz), np.float32))
-        self._write(samples)
-
-    def position(self, at_s: float) -> int | None:
-        """Which sample is heard at `at_s`; None when nothing was played within STALE_S before."""
-        end_s = self._clock.end_s
-        if end_s is None or at_s > end_s + STALE_S:
-            return None
-        return round(self._taken * HEARING_RATE_HZ / self._rate_hz - (end_s - at_s) * HEARING_RATE_HZ)
-
-    def has(self, position: int) -> bool:
-        """Whether the frame at `position` was played already."""
-        return position + FRAME_SAMPLES <= self._end
-
-    def frame(self, position: int) -> Samples:
-        """FRAME_SAMPLES from `position` on; silence where nothing is known."""
-        places = np.arange(position, position + FRAME_SAMPLES)
-        known = (places >= max(0, self._end - len(self._ring))) & (places < self._end)
-        return np.where(known, self._ring[places % len(self._ring)], np.float32(0))
-
-    def _write(self, samples: Samples) -> None:
-        self._taken += len(samples)
-        resampled = self._resampler.resample_chunk(samples)[-len(self._ring) :]
-        places = np.arange(self._end, self._end + len(resampled)) % len(self._ring)
-        self._ring[places] = resampled
-        self._end += len(resampled)
+    played: float
+    recorded: float
+    left: float
+    """Behind the filter."""
 
 
-class EchoPresence:
-    """Whether what is played comes back at all. Pure; feed it every frame's mean squares."""
+class RestOfEcho:
+    """How much comes back through the filter, and what to do about it. Pure; feed it every frame's mean squares."""
 
     def __init__(self) -> None:
         self._played: deque[float] = deque([0.0], PRESENCE_FRAMES + PRESENCE_DELAY_FRAMES)
         self._recorded: list[float] = []
-        self._gains_db: deque[float] = deque(maxlen=PRESENCE_WINDOWS)
+        self._left: list[float] = []
+        self._windows: deque[_Window] = deque(maxlen=PRESENCE_WINDOWS)
+        self._floors_db: deque[float] = deque(maxlen=NOISE_WINDOWS)
         self._silent_frames = TAIL_FRAMES
-        self.heard = True
-        """Whether it comes back when the double speaks: believed until two windows in a row say otherwise."""
 
     @property
-    def now(self) -> bool:
-        """Whether an echo is to be expected at this moment."""
-        return self.heard and self._silent_frames < TAIL_FRAMES
+    def gain_db(self) -> float:
+        """What is left, against what is played; 0 until two windows have told."""
+        best = self._quietest(lambda window: window.left)
+        return best.left - best.played if best is not None else 0.0
 
-    def push(self, played: float, recorded: float) -> None:
+    @property
+    def way(self) -> Way:
+        best = self._quietest(lambda window: window.left)
+        untouched = self._quietest(lambda window: window.recorded)
+        if self._silent_frames >= TAIL_FRAMES:
+            return "untouched"
+        if best is None or untouched is None:
+            return "cancelled"
+        if self._is_inaudible(untouched.recorded, untouched.played):
+            return "untouched"
+        if self._is_inaudible(best.left, best.played):
+            return "filtered"
+        learnt = best.left - best.played <= LEARNT_GAIN_DB and best.left - best.recorded <= -LEARNT_DB
+        return "both" if learnt else "cancelled"
+
+    def _quietest(self, power: Callable[[_Window], float]) -> _Window | None:
+        """The window that tells most about the echo: in the others somebody may have spoken."""
+        if len(self._windows) < 2:
+            return None
+        return min(self._windows, key=lambda window: power(window) - window.played)
+
+    def _is_inaudible(self, heard_db: float, played_db: float) -> bool:
+        noise_db = min(self._floors_db, default=-120.0)
+        return heard_db - played_db <= AUDIBLE_GAIN_DB or heard_db <= noise_db + NOISE_DB
+
+    def push(self, played: float, recorded: float, left: float) -> None:
         self._silent_frames = 0 if _db(played) >= PLAYING_DBFS else self._silent_frames + 1
         self._played.append(played)
         self._recorded.append(recorded)
-        if len(self._recorded) < PRESENCE_FRAMES:
+        self._left.append(left)
+        if len(self._left) < PRESENCE_FRAMES:
             return
-        played_db, recorded_db = _db(float(np.mean(self._played))), _db(float(np.mean(self._recorded)))
+        played_db, recorded_db, left_db = (
+            _db(float(np.mean(powers))) for powers in (self._played, self._recorded, self._left)
+        )
+        self._floors_db.append(_db(float(np.percentile(self._left, 10))))
         self._recorded.clear()
+        self._left.clear()
         if played_db >= PLAYING_DBFS:
-            self._gains_db.append(recorded_db - played_db)
-            self.heard = len(self._gains_db) < 2 or min(self._gains_db) > AUDIBLE_GAIN_DB
+            self._windows.append(_Window(played_db, recorded_db, left_db))
 
 
 class EchoCanceller:
     """Takes the double out of what an input hears: `played` on the output's thread, `clean` on the input's.
 
-    Budget: 0.1 ms for 10 ms of sound. Its delay is PROCESSING_S and the rest of a frame, and up to LONGEST_WAIT_S more
-    while the reference is late; frames that went without theirs are counted in `starved`. If the processor fails it is
-    switched off, and sound passes as it is.
+    Budget: 0.15 ms for 10 ms of sound, 0.4 ms while the double speaks. Its delay is PROCESSING_S and the rest of a
+    frame, and up to LONGEST_WAIT_S more while the reference is late; frames that went without theirs are counted in
+    `starved`. If it fails it is switched off (`works`), and sound passes as it is.
     """
 
-    def __init__(self, processor: Processor, *, rate_hz: int = SPEECH_RATE_HZ) -> None:
-        """`rate_hz` is the rate of what is played."""
-        self._processor: Processor | None = processor
+    def __init__(self, make: Callable[[], Processor] = webrtc, *, rate_hz: int = SPEECH_RATE_HZ) -> None:
+        """`rate_hz` is the rate of what is played. Raises what `make` raises."""
+        self._alone: Processor = make()
+        self._behind: Processor = make()
+        self.works = True
         self._lock = threading.Lock()  # held for some array copies
         self._reference = Reference(rate_hz)
         self._next: int | None = None
         self._rest: Samples = np.zeros(0, np.float32)
-        self._presence = EchoPresence()
-        self._as_it_was: Samples = np.zeros(round(PROCESSING_S * HEARING_RATE_HZ), np.float32)
-        self._share = 0.0
-        """How much of the cleaned sound is in what is given back: 1 or 0, and between them for one frame."""
+        self._filter = EchoFilter(FRAME_SAMPLES)
+        self._rest_of_echo = RestOfEcho()
+        self._late = np.zeros((2, round(PROCESSING_S * HEARING_RATE_HZ)), np.float32)
+        """The end of what was recorded and of what the filter left of it, which AEC3 has not given back yet."""
+        self._way: Way = "untouched"
         self.starved = 0
 
     @property
-    def works(self) -> bool:
-        return self._processor is not None
-
-    @property
-    def hears_echo(self) -> bool:
-        """Whether the double's voice comes back, as far as is known."""
-        return self._presence.heard
+    def echo_gain_db(self) -> float:
+        """How loud the double comes back through the filter, against what is played."""
+        return self._rest_of_echo.gain_db
 
     def played(self, samples: Samples, at_s: float) -> None:
         """The double is heard: the first of `samples` at `at_s`."""
@@ -261,29 +241,45 @@ class EchoCanceller:
         return self._next + (0 if abs(error) <= SLACK_SAMPLES else 1 if error > 0 else -1)
 
     def _process(self, played: Samples, recorded: Samples) -> Samples:
-        if self._processor is None:
+        if not self.works:
             return recorded
         try:
-            cleaned = self._processor(_to_int16(played), _to_int16(recorded))
+            filtered = self._filter.process(played, recorded)
+            far = _to_int16(played)
+            cancelled = self._alone(far, _to_int16(recorded))
+            both = self._behind(far, _to_int16(filtered))
         except Exception as error:
-            self._processor = None
+            self.works = False
             logger.error("echo_cancellation_failed", extra={"error": type(error).__name__})
             return recorded
-        self._presence.push(float(np.mean(played**2)), float(np.mean(recorded**2)))
-        return self._chosen(cleaned.astype(np.float32) / np.float32(32_768), recorded)
-
-    def _chosen(self, cleaned: Samples, recorded: Samples) -> Samples:
-        """The cleaned sound, or, without an echo, the recorded one as late; a frame's fade between the two."""
-        line = np.concatenate((self._as_it_was, recorded))
-        as_it_was, self._as_it_was = line[:FRAME_SAMPLES], line[FRAME_SAMPLES:]
-        before, self._share = self._share, 1.0 if self._presence.now else 0.0
-        share = np.linspace(before, self._share, FRAME_SAMPLES, dtype=np.float32)
-        mixed: Samples = share * cleaned + (1 - share) * as_it_was
-        return mixed
+        self._rest_of_echo.push(_power(played), _power(recorded), _power(filtered))
+        late = np.concatenate((self._late, np.stack((recorded, filtered))), axis=1)
+        self._late = late[:, FRAME_SAMPLES:]
+        ways: dict[Way, Samples] = {
+            "cancelled": _to_float(cancelled),
+            "both": _to_float(both),
+            "filtered": late[1, :FRAME_SAMPLES],
+            "untouched": late[0, :FRAME_SAMPLES],
+        }
+        before, self._way = self._way, self._rest_of_echo.way
+        if before == self._way:
+            return ways[self._way]
+        return ways[before] + _RISE * (ways[self._way] - ways[before])
 
 
 def _to_int16(samples: Samples) -> NDArray[np.int16]:
     return (samples * 32_767).clip(-32_768, 32_767).astype(np.int16)
+
+
+def _to_float(samples: NDArray[np.int16]) -> Samples:
+    return samples.astype(np.float32) / np.float32(32_768)
+
+
+_RISE = np.linspace(0, 1, FRAME_SAMPLES, dtype=np.float32)
+
+
+def _power(samples: Samples) -> float:
+    return float(np.mean(samples**2))
 
 
 def _db(power: float) -> float:

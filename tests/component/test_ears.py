@@ -18,7 +18,7 @@ from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
 from models.settings import EngineSettings, TtsSettings
 from models.turn.always import AlwaysDone
 from peer_local.listening.ears import OPERATOR_RULES, Ears
-from peer_local.listening.echo import EchoCanceller, webrtc
+from peer_local.listening.echo import EchoCanceller
 
 BLOCK_S = 0.01
 INPUT_LATENCY_S = 0.03
@@ -198,7 +198,7 @@ class Scene:
 async def test_the_double_never_takes_its_own_voice_for_somebody_s(
     voices: dict[str, Samples], gain: float, delay_s: float
 ) -> None:
-    scene = Scene(canceller=EchoCanceller(webrtc()))
+    scene = Scene(canceller=EchoCanceller())
     await scene.play(voices["double"], np.zeros(0, np.float32), gain=gain, delay_s=delay_s, whisper=False)
     assert not scene.of(Utterance)
     assert not scene.of(SpeechConfirmed)
@@ -219,7 +219,7 @@ async def test_who_speaks_over_the_double_is_noticed_at_once(
 ) -> None:
     talker = np.concatenate((np.zeros(round(starts_s * SPEECH_RATE_HZ), np.float32), voices["talker"]))
     onset_s = float(np.flatnonzero(np.abs(talker) > 0.02)[0]) / SPEECH_RATE_HZ
-    scene = Scene(canceller=EchoCanceller(webrtc()), input_rate_hz=SPEECH_RATE_HZ)
+    scene = Scene(canceller=EchoCanceller(), input_rate_hz=SPEECH_RATE_HZ)
     await scene.play(voices["double"], talker, gain=gain, delay_s=0.08, whisper=False)
     confirmed_s = scene.of(SpeechConfirmed)[0][0]
     assert confirmed_s - onset_s < most_s
@@ -230,7 +230,7 @@ async def test_who_speaks_over_the_double_is_understood(voices: dict[str, Sample
     starts_s = 2.5
     talker = np.concatenate((np.zeros(round(starts_s * SPEECH_RATE_HZ), np.float32), voices["talker"]))
     hushed = voices["double"][: round((starts_s + 0.45) * SPEECH_RATE_HZ)]  # it falls silent when it is interrupted
-    scene = Scene(canceller=EchoCanceller(webrtc()))
+    scene = Scene(canceller=EchoCanceller())
     await scene.play(hushed, talker, gain=0.3, delay_s=0.08, whisper=True)
     text = " ".join(event.text for _, event in scene.of(Utterance) if isinstance(event, Utterance)).lower()
     assert "thursday" in text
