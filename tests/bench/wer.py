@@ -39,6 +39,7 @@ LEAD_S = 4.5
 """What the double says before the speaker begins."""
 SILENCE_S = 3.0
 """After the speaker, until everything has been transcribed; the end of turn waits 1.5 s at most."""
+APART_S = 0.5
 ANSWER = (
     "Well, I think that we could meet on Thursday afternoon, because the whole team will be in the office then.",
     "We can talk about the budget, the new design, and what our customers have told us during the last few weeks.",
@@ -147,7 +148,7 @@ class _Scene:
 
     async def play(self, settings: EngineSettings, asr: SpeechRecognizer, canceller: EchoCanceller | None) -> None:
         count = round(BLOCK_S * SPEECH_RATE_HZ)
-        started_s = time.monotonic()
+        started_s = time.monotonic() + APART_S
         async with asyncio.TaskGroup() as tasks:
             turn = registry.create("turn", settings)
             listener = Listener(
