@@ -7,7 +7,7 @@ number of their beat; between the clicks a quiet voice goes on, because silence 
 
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,9 @@ CHECK_BITS = 4
 CELLS = COUNTER_BITS + CHECK_BITS
 COUNTER_PERIOD = 1 << COUNTER_BITS
 """The number of a beat is known up to this: 164 s."""
+
+PIECE_SAMPLES = SPEECH_RATE_HZ * 3 // 10
+"""A syllable of the voice takes 270 ms."""
 
 FARTHEST_S = 2.0
 """The search for the shift between flashes and clicks goes no further."""
@@ -174,6 +177,12 @@ def roughest(samples: Samples) -> float:
     spectra = np.abs(np.fft.rfft(windows * np.hanning(CLICK_SAMPLES), axis=1))
     high = spectra[:, 6_000 * CLICK_SAMPLES // SPEECH_RATE_HZ :]
     return float(np.sqrt((high**2).sum(axis=1).max(initial=0.0)) / CLICK_SAMPLES)
+
+
+def usual(figure: Callable[[Samples], float], samples: Samples) -> float:
+    """The median of `figure` over pieces as long as a syllable: one accident among them does not count."""
+    pieces = range(0, len(samples) - PIECE_SAMPLES + 1, PIECE_SAMPLES)
+    return float(np.median([figure(samples[start : start + PIECE_SAMPLES]) for start in pieces]))
 
 
 def longest_freeze_s(shown: Sequence[tuple[float, Seen]]) -> float:

@@ -49,7 +49,7 @@ async def _scene(
             start_s = time.monotonic()
             await asyncio.sleep(duration_s)
             end_s = time.monotonic()
-            heard, shown = local.heard(), local.camera.shown.copy()
+            heard, shown, underflows = local.heard(), local.camera.shown.copy(), local.underflows
     clicks_s = heard.at_s(clicks(heard.samples))
     found = pairs(flashes(shown), clicks_s)
     found = found[(found[:, 0] > start_s) & (found[:, 0] < end_s)]
@@ -68,5 +68,6 @@ async def _scene(
         f"{name}_offset_mean_ms": round(float(offsets_ms.mean()), 1),
         f"{name}_offset_p50_ms": round(float(np.percentile(offsets_ms, 50)), 1),
         f"{name}_offset_p99_ms": round(float(np.percentile(np.abs(offsets_ms), 99)), 1),
+        f"{name}_underflows": underflows,
         f"{name}_delay_p50_ms": round(float(np.percentile(delays_ms, 50)), 1),
     }

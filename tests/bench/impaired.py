@@ -2,7 +2,7 @@
 
 The marked performer speaks without a pause and moves in every picture. A freeze is the longest time for which the
 recording camera was shown the same picture. The largest step between two samples, and the highest level above 6 kHz in
-any 5 ms, are compared with those of the same voice before the network became bad.
+any 5 ms, are compared with what is usual for the same voice before the network became bad.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.bench.laptop import laptop, sound_of_its_own
 from tests.bench.marked import marked
-from tests.marks import largest_step, longest_freeze_s, roughest
+from tests.marks import largest_step, longest_freeze_s, roughest, usual
 
 BAD = {"loss": 0.05, "jitter_ms": 50.0}
 GOOD = {"loss": 0.0, "jitter_ms": 0.0}
@@ -46,6 +46,7 @@ async def measure(bad_s: float = BAD_S) -> dict[str, float]:
                 await asyncio.sleep(0.1)
             end_s = time.monotonic()
             heard, shown, last = local.heard(), local.camera.since(clean_s), local.figures
+            underflows = local.underflows
     clean, bad = heard.between(clean_s, bad_from_s), heard.between(bad_from_s, good_from_s)
     during = [(at_s, seen) for at_s, seen in shown if bad_from_s <= at_s < end_s]
     before = [(at_s, seen) for at_s, seen in shown if at_s < bad_from_s]
@@ -61,6 +62,7 @@ async def measure(bad_s: float = BAD_S) -> dict[str, float]:
         "buffer_low_after_s": round(high_until_s - good_from_s, 1),
         "concealed_percent": round(last.concealed_ms / 10 / bad_s, 2),
         "rebuffered": last.rebuffered,
-        "largest_step_ratio": round(largest_step(bad) / largest_step(clean), 3),
-        "roughness_ratio": round(roughest(bad) / roughest(clean), 2),
+        "largest_step_ratio": round(largest_step(bad) / usual(largest_step, clean), 3),
+        "device_underflows": underflows,
+        "roughness_ratio": round(roughest(bad) / usual(roughest, clean), 2),
     }

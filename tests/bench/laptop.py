@@ -50,6 +50,11 @@ class Laptop:
         assert reception is not None
         return reception.player.figures()
 
+    @property
+    def underflows(self) -> int:
+        """How often the virtual microphone ran dry, which is heard as a gap: the machine is too busy to measure."""
+        return int(getattr(self.app.air._output.device, "underflows", 0))
+
 
 def recorded(recording: SoundRecording) -> RecordedSound:
     """The recording so far with its times."""

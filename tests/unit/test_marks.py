@@ -17,6 +17,7 @@ from tests.marks import (
     look,
     pairs,
     roughest,
+    usual,
     voice,
 )
 
@@ -107,6 +108,8 @@ def test_a_broken_voice_is_rough() -> None:
     broken = clean.copy()
     broken[20_000:20_300] = 0
     assert roughest(broken) > 20 * roughest(clean)
+    assert usual(roughest, broken) < 2 * roughest(clean)
+    assert usual(largest_step, broken) == pytest.approx(largest_step(clean), rel=0.05)
 
 
 def test_pictures_of_neighbouring_beats_have_different_prints() -> None:
