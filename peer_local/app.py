@@ -71,7 +71,14 @@ class App:
         self._unsent: list[tuple[str, float]] = []
         self._quit = asyncio.Event()
         self.air = Air(settings.camera, devices, who=settings.local.on_air)
-        self.call = Call(settings.local, owner_speaks=settings.ears.source != "call", send=self._send, now=now)
+        self.call = Call(
+            settings.local,
+            owner_speaks=settings.ears.source != "call",
+            greeted=self._send_what_waits,
+            send=self._send,
+            now=now,
+        )
+        self.call.put_on_air(settings.local.on_air == "double")
         self.link = Link(
             wire,
             tasks=tasks,
@@ -194,15 +201,22 @@ class App:
         self.air.connected(state == "connected")
         if state != "connected":
             self.call.lost()
-            return
+
+    def _send_what_waits(self) -> None:
         unsent, self._unsent = self._unsent, []
         for text, typed_s in unsent:
             if self._now() - typed_s <= UNSENT_S:
                 self.call.typed(text)
 
     async def _tick(self) -> None:
+        failures = 0
         while True:
-            self.call.tick()
+            try:
+                self.call.tick()
+            except Exception:
+                if not failures:
+                    logger.exception("tick_failed")
+                failures += 1
             await asyncio.sleep(TICK_S)
 
     async def _take_commands(self, stack: AsyncExitStack) -> None:

@@ -25,7 +25,7 @@ from peer_local.listening.actions import (
 )
 from peer_local.listening.modes import Modes, PendingDraft
 from peer_local.listening.turn_taking import TurnTaking
-from peer_local.playback.reception import Reception
+from peer_local.playback.reception import FURTHEST_S, Reception
 from peer_local.screen.view import TurnTimes
 from peer_local.settings import LocalSettings, Mode
 from peer_local.transcript import Transcript
@@ -49,21 +49,28 @@ class Ears(Protocol):
 
 
 class Call:
-    """One per run; the connection to the performer may come and go. Everything happens on the event loop, at once."""
+    """One per run; the connection to the performer may come and go. Everything happens on the event loop, at once.
+
+    `greeted` is called when a performer is there and knows the conversation so far.
+    """
 
     def __init__(
         self,
         settings: LocalSettings,
         *,
         owner_speaks: bool,
+        greeted: Callable[[], None] = lambda: None,
         send: Callable[[protocol.ToPerformer], bool],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._send = send
+        self._greeted = greeted
         self._now = now
         self._meter = HeardMeter()
         self._reception: Reception | None = None
         self._hushed_s: float | None = None
+        self._hushed_turn = -1
+        """Newest turn that was announced when the double was silenced."""
         self._cut: Heard | None = None
         """What was heard of the turn that was silenced; the performer does not know yet."""
         self._asked: str | None = None
@@ -113,7 +120,8 @@ class Call:
                 self.problem = None
                 self._meter.note(message)
                 self.transcript.caption(message)
-                self._reopen(message.at_s)
+                if message.turn_id > self._hushed_turn:
+                    self._reopen(message.at_s)
             case protocol.Silence(at_s=at_s):
                 self._reopen(at_s)
             case protocol.TurnEnded():
@@ -123,19 +131,22 @@ class Call:
             case _:
                 pass
         self._do(self.turn_taking.take(message, self._now()))
+        if isinstance(message, protocol.Hello):
+            self._greeted()
 
     def hear(self, event: HearingEvent) -> None:
-        """The ears have heard something."""
-        self._do(self.turn_taking.hear(event, self._now()))
+        """The ears have heard something; never raises, because listening must go on."""
+        try:
+            self._do(self.turn_taking.hear(event, self._now()))
+        except Exception:
+            logger.exception("hearing_failed", extra={"event": type(event).__name__})
 
     def tick(self) -> None:
         """Some 20 times a second: time has passed."""
         now_s = self._now()
         self._look_for_sound()
         if self._hushed_s is not None and now_s - self._hushed_s > LONGEST_HUSH_S:
-            media_s = self.media_s(now_s)
-            if media_s is not None:
-                self._reopen(media_s)
+            self._reopen(self.media_s(now_s) or 0.0)
         self._do(self.turn_taking.tick(now_s))
 
     # -- what the owner does -------------------------------------------------------------------------------------------
@@ -185,7 +196,9 @@ class Call:
     def _heard_at_s(self, media_s: float) -> float | None:
         now_s = self._now()
         media_now_s = self.media_s(now_s)
-        return None if media_now_s is None else now_s + media_s - media_now_s
+        if media_now_s is None or abs(media_s - media_now_s) > FURTHEST_S:
+            return None
+        return now_s + media_s - media_now_s
 
     # -- what is done --------------------------------------------------------------------------------------------------
 
@@ -196,6 +209,7 @@ class Call:
                     self._tell(message)
                 case Hush():
                     self._hushed_s = self._now()
+                    self._hushed_turn = self._meter.newest_turn
                     self._cut = self.heard()
                     if self._reception is not None:
                         self._reception.hush()
@@ -233,9 +247,8 @@ class Call:
             self._send(protocol.Heard(turn_id=cut.turn_id, samples=cut.samples))
 
     def _reopen(self, media_s: float) -> None:
-        if self._hushed_s is not None and self._reception is not None:
+        if self._hushed_s is not None and self._reception is not None and self._reception.reopen(media_s):
             self._hushed_s = None
-            self._reception.reopen(media_s)
 
     def _look_for_sound(self) -> None:
         """Notice the first sample of an answer at the device."""

@@ -97,11 +97,13 @@ class Connection:
                 await self._unless_over(asyncio.ensure_future(self._open.wait()))
         except TimeoutError:
             raise LinkLost(f"The double did not answer within {CONNECT_TIMEOUT_S:.0f} s.") from None
-        except (ValueError, InvalidStateError) as error:
+        except LinkLost:
+            raise
+        except Exception as error:  # aiortc raises many kinds for a description that it cannot use
             raise LinkLost(f"The double's answer is not usable ({type(error).__name__}).") from error
 
-    async def ended(self) -> None:
-        """Ping until the connection is over, then raise LinkLost."""
+    async def ended(self) -> str:
+        """Ping until the connection is over; why it is."""
         self._ponged_s = self._now()
         number = 0
         while not self._over.is_set() and self._now() - self._ponged_s <= LOST_S:
@@ -112,10 +114,10 @@ class Connection:
                 async with asyncio.timeout(PING_S):
                     await self._over.wait()
         self.end(f"The double did not answer for {LOST_S:.0f} s.")
-        raise LinkLost(self._reason)
+        return self._reason
 
     def end(self, reason: str) -> None:
-        """Let `up` and `ended` raise LinkLost with this sentence."""
+        """Let `up` raise LinkLost with this sentence, or `ended` return it."""
         if not self._over.is_set():
             self._reason = reason
             self._over.set()

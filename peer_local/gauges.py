@@ -58,8 +58,7 @@ class Gauges:
         problems = [*air.problems]
         if ears_input is not None and ears_input.problem is not None:
             problems.append(ears_input.problem)
-        if call.problem is not None:
-            problems.insert(0, call.problem)
+        problems[:0] = [problem for problem in (call.problem, link.problem) if problem is not None]
         return View(
             on_air=air.who,
             state=turns.state,

@@ -23,6 +23,11 @@ class HeardMeter:
     def __init__(self) -> None:
         self._captions: deque[Caption] = deque(maxlen=KEPT_CAPTIONS)
 
+    @property
+    def newest_turn(self) -> int:
+        """The last turn that was announced; -1 before any."""
+        return self._captions[-1].turn_id if self._captions else -1
+
     def note(self, caption: Caption) -> None:
         """A caption that comes again after a resume takes the place of its first one and of later ones."""
         while self._captions and (self._captions[-1].turn_id, self._captions[-1].index) >= (

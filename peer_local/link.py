@@ -17,7 +17,7 @@ from peer_local.errors import LinkLost
 from peer_local.playback.reception import Reception
 from signaling import protocol
 from signaling.client import SignalingClient
-from signaling.errors import ConnectionLost
+from signaling.errors import BadToken, ConnectionLost, UnsupportedVersion
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ RETRY_S = (0.0, 0.5, 1.0, 2.0)
 
 
 class Link:
-    """One operator's place in the room. `send` and the properties may be used at any time.
+    """One operator's place in the room. `send` and what is public may be used at any time.
 
     `open_reception` makes what receives the media of one connection; `received` gets every message of the performer,
     `changed` every change of `state`. Losing the signaling service alone does not end a connection that works.
@@ -52,10 +52,13 @@ class Link:
         self._ice_servers: tuple[protocol.IceServer, ...] = ()
         self._performer: str | None = None
         self._arrived = asyncio.Event()
+        self._lost = asyncio.Event()
         self._connection: Connection | None = None
         self.state: LinkState = "joining"
         self.losses = 0
         """Connections that were up and got lost."""
+        self.problem: str | None = None
+        """What its owner should know, one sentence."""
 
     @property
     def rtt_s(self) -> float | None:
@@ -71,12 +74,24 @@ class Link:
         return self._connection is not None and self._connection.send(message)
 
     async def run(self) -> None:
-        """Stay connected until cancelled, or until another operator takes the place. Raises SignalingError."""
+        """Stay connected until cancelled, or until another operator takes the place. Raises SignalingError.
+
+        A token that is refused when the service is joined again, because it has expired, ends nothing that works: the
+        connection is kept for as long as it lives.
+        """
         serving = self._tasks.create_task(self._serve(), name="link")
         try:
             async with self._wire:
                 async for message in self._wire:
                     await self._handle(message)
+        except (BadToken, UnsupportedVersion) as error:
+            if not self.connected:
+                raise
+            logger.warning("token_refused_during_a_call", extra={"code": error.code})
+            self.problem = f"{error} The call goes on, but once lost it cannot be joined again."
+            self._performer = None
+            await self._lost.wait()
+            raise
         finally:
             serving.cancel()
             await asyncio.wait((serving,))
@@ -85,7 +100,7 @@ class Link:
         match message:
             case protocol.Welcome(peers=peers, ice_servers=servers):
                 self._ice_servers = servers
-                self._meet(next((peer.peer_id for peer in peers if peer.role == "performer"), None))
+                self._joined(next((peer.peer_id for peer in peers if peer.role == "performer"), None))
             case protocol.PeerJoined(peer=peer):
                 if peer.role == "performer":
                     self._meet(peer.peer_id)
@@ -106,44 +121,58 @@ class Link:
 
     def _meet(self, performer: str | None) -> None:
         """Who performs now; a connection that still answers goes on, because only the service was lost."""
-        if performer is not None and performer != self._performer:
-            if self._connection is not None and not self._connection.answers:
-                self._connection.end("The double came back anew.")
+        if performer is not None and (performer != self._performer or self.state != "connected"):
             self._arrived.set()
         self._performer = performer
+
+    def _joined(self, performer: str | None) -> None:
+        """We are in the room, perhaps anew and under a new name, which no answer to an earlier offer can reach."""
+        if self._connection is not None and not self._connection.answers:
+            self._connection.end("The room was joined anew.")
+        self._meet(performer)
 
     async def _serve(self) -> None:
         """Keep a connection to the performer of the moment until cancelled."""
         failures = 0
         while True:
+            was_up = False
             if self._performer is None:
                 self._enter("waiting")
             else:
                 self._enter("connecting")
                 try:
-                    await self._connect(self._performer)
+                    was_up = await self._connect(self._performer)
                 except (LinkLost, ConnectionLost) as error:
                     logger.warning("link_lost", extra={"reason": str(error)})
-                failures = 0 if self.state == "connected" else failures + 1
-            self._arrived.clear()
+                except Exception:  # of a library: the call must go on
+                    logger.exception("link_failed")
+                failures = 0 if was_up else failures + 1
             delay_s = RETRY_S[min(failures, len(RETRY_S) - 1)] if self._performer is not None else None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._arrived.wait()
+            self._arrived.clear()
 
-    async def _connect(self, performer: str) -> None:
-        """One connection from offer to end. Raises LinkLost and ConnectionLost when it ends."""
+    async def _connect(self, performer: str) -> bool:
+        """One connection from offer to end; whether it was up. Raises LinkLost and ConnectionLost when it never was."""
         connection = Connection(self._ice_servers, self._open_reception(), received=self._received, now=self._now)
         self._connection = connection
+        up = False
         try:
             offer = await connection.offer()
             await self._wire.send(protocol.Offer(to=performer, sdp=offer))
             await connection.up()
+            up = True
+            self._lost.clear()
             self._enter("connected")
-            await connection.ended()
+            logger.warning("link_lost", extra={"reason": await connection.ended()})
+            return True
         finally:
-            self.losses += self.state == "connected"
             self._connection = None
+            self.losses += up
+            self._enter("waiting" if self._performer is None else "connecting")
+            if up:
+                self._lost.set()
             await connection.close()
 
     def _enter(self, state: LinkState) -> None:

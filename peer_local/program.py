@@ -37,6 +37,8 @@ logger = logging.getLogger("peer_local")
 
 FORESEEN = (LocalError, ModelError, SignalingError, ValueError, OSError)
 """What a person can do something about; each says in one sentence what."""
+HEARTBEAT_S = 4.0
+"""A laptop changes its network: a dead socket to the service must be noticed within half of this again."""
 
 
 def run(settings: Settings) -> int:
@@ -72,7 +74,7 @@ async def _run(settings: Settings, token: str, *, on_screen: bool) -> int:
         open_ears = sound.ears()
         hearing = await load_hearing(settings, open_ears, stack) if open_ears is not None else None
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        wire = SignalingClient(settings.local.signaling_url, settings.local.room, token)
+        wire = SignalingClient(settings.local.signaling_url, settings.local.room, token, heartbeat_s=HEARTBEAT_S)
         app = App(settings, wire=wire, devices=devices_of(settings, sound), tasks=tasks, hearing=hearing)
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGINT, signal.SIGTERM):

@@ -38,7 +38,7 @@ SLACK_SAMPLES = 16
 """1 ms: further apart, the reference is shifted against the input by a sample per frame, which AEC3 can follow."""
 
 PRESENCE_FRAMES = 60
-"""Whether there is an echo is looked at every 0.6 s that the double speaks."""
+"""What is left is looked at every 0.6 s that the double speaks."""
 PRESENCE_WINDOWS = 4
 """For 2.4 s, so that somebody who speaks at the same time hides an echo only for so long."""
 PRESENCE_DELAY_FRAMES = 40
@@ -54,6 +54,8 @@ NOISE_WINDOWS = 20
 PLAYING_DBFS = -50.0
 TAIL_FRAMES = 70
 """0.7 s after the double has fallen silent the last echo is gone: 0.4 s of delay and a room."""
+
+_POWER = 10 ** (PLAYING_DBFS / 10)
 
 Processor = Callable[[NDArray[np.int16], NDArray[np.int16]], NDArray[np.int16]]
 """Takes FRAME_SAMPLES of what is played and of what is recorded; returns the latter without the former."""
@@ -108,7 +110,7 @@ class RestOfEcho:
     """How much comes back through the filter, and what to do about it. Pure; feed it every frame's mean squares."""
 
     def __init__(self) -> None:
-        self._played: deque[float] = deque([0.0], PRESENCE_FRAMES + PRESENCE_DELAY_FRAMES)
+        self._played: deque[float] = deque(maxlen=PRESENCE_FRAMES + PRESENCE_DELAY_FRAMES)
         self._recorded: list[float] = []
         self._left: list[float] = []
         self._windows: deque[_Window] = deque(maxlen=PRESENCE_WINDOWS)
@@ -147,20 +149,30 @@ class RestOfEcho:
         return heard_db - played_db <= AUDIBLE_GAIN_DB or heard_db <= noise_db + NOISE_DB
 
     def push(self, played: float, recorded: float, left: float) -> None:
-        self._silent_frames = 0 if _db(played) >= PLAYING_DBFS else self._silent_frames + 1
+        self._silent_frames = 0 if played >= _POWER else self._silent_frames + 1
         self._played.append(played)
         self._recorded.append(recorded)
         self._left.append(left)
         if len(self._left) < PRESENCE_FRAMES:
             return
-        played_db, recorded_db, left_db = (
-            _db(float(np.mean(powers))) for powers in (self._played, self._recorded, self._left)
-        )
+        recorded_db, left_db = _db(float(np.mean(self._recorded))), _db(float(np.mean(self._left)))
         self._floors_db.append(_db(float(np.percentile(self._left, 10))))
         self._recorded.clear()
         self._left.clear()
-        if played_db >= PLAYING_DBFS:
+        played_db = self._played_db()
+        if played_db is not None:
             self._windows.append(_Window(played_db, recorded_db, left_db))
+
+    def _played_db(self) -> float | None:
+        """How loud the double was, whatever the delay of its echo; None when it was silent for some of that time.
+
+        Its first words, whose echo is still on the way, and its last ones must not pass for words without an echo.
+        """
+        played = np.array(self._played)
+        spans = (played[:PRESENCE_FRAMES], played[-PRESENCE_FRAMES:])
+        if len(played) < PRESENCE_FRAMES + PRESENCE_DELAY_FRAMES or any(np.median(span) < _POWER for span in spans):
+            return None
+        return min(_db(float(np.mean(span))) for span in spans)
 
 
 class EchoCanceller:

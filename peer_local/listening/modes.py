@@ -124,6 +124,13 @@ class Modes:
         self.pending = PendingDraft(message.answers, message.text)
         return True
 
+    def forget_unfinished(self) -> bool:
+        """The model could not think of the draft; false when none was being thought of."""
+        unfinished = self.pending is not None and self.pending.text is None
+        if unfinished:
+            self.pending = None
+        return unfinished
+
     def approve(self, text: str | None = None) -> Messages:
         """Say the draft, or `text` in its place; nothing when there is neither."""
         pending = self.pending

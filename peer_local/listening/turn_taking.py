@@ -159,6 +159,7 @@ class TurnTaking:
                 self.modes.called(message.name)
                 self._held_since_s = None
                 double.greeted(message)
+                self._draft_again()
             case protocol.State(state=state, turn_id=turn_id):
                 if turn_id > double.turn_id:
                     self._false_holds = 0
@@ -176,6 +177,8 @@ class TurnTaking:
                     self._show_draft()
             case protocol.Error():
                 double.refused()
+                if self.modes.forget_unfinished():
+                    self._show_draft()
         return self._done(now_s)
 
     def tick(self, now_s: float) -> list[Action]:
@@ -366,6 +369,13 @@ class TurnTaking:
             self._talker.over_double = False
         if ended.reason == "finished":
             self.modes.answered(ended.text, now_s)
+        self._draft_again()
+
+    def _draft_again(self) -> None:
+        """A performer that began anew, or that answered somebody meanwhile, has dropped what it was drafting."""
+        pending = self.modes.pending
+        if pending is not None and pending.text is None:
+            self._actions.append(Send(protocol.Draft(text=pending.answers)))
 
     # -- the ears and the screen ---------------------------------------------------------------------------------------
 

@@ -154,7 +154,8 @@ class CameraLoop:
     @property
     def showing_on(self) -> tuple[str, ...]:
         """Names of the screens that work."""
-        return tuple(s.output.name for s in self._screens if s.output is not None)
+        outputs = [screen.output for screen in self._screens]  # read once: the loop's thread may take one away
+        return tuple(output.name for output in outputs if output is not None)
 
     def add(self, output: PictureOutput, *, reopen: OpenPictureOutput | None = None) -> None:
         """Show everything on `output` too, from now on. When it fails, `reopen` is tried every REOPEN_S."""

@@ -1,6 +1,8 @@
 """What one connection brings: sound and pictures on the performer's one clock."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from functools import partial
 
 from aiortc import RTCRtpReceiver
@@ -16,12 +18,15 @@ from peer_local.settings import PlayoutSettings
 
 OFFSET_SHARE = 1 / 30
 """What one picture counts in the average."""
+FURTHEST_S = 5.0
+"""Nothing that matters now is further from what is heard."""
 
 
 class Reception:
     """Made anew for every connection; attach each receiver before its media flows."""
 
-    def __init__(self, rules: PlayoutSettings) -> None:
+    def __init__(self, rules: PlayoutSettings, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self.clock = SenderClock()
         self.player = SpeechPlayer(rules)
         self.gallery = Gallery()
@@ -52,8 +57,7 @@ class Reception:
         if media_s is None:
             return None
         image = self.gallery.pick(media_s)
-        if self.gallery.last_media_s is not None:
-            offset_s = media_s - self.gallery.last_media_s
+        if self.gallery.last_media_s is not None and abs(offset_s := media_s - self.gallery.last_media_s) < FURTHEST_S:
             self.av_offset_s += (offset_s - self.av_offset_s) * OFFSET_SHARE
         return image
 
@@ -61,11 +65,17 @@ class Reception:
         """Fall silent at once; `reopen` ends it."""
         self.player.hush()
 
-    def reopen(self, media_s: float) -> None:
-        """Let sound from `media_s` of the performer's time on be heard again."""
+    def reopen(self, media_s: float) -> bool:
+        """Let sound from `media_s` of the performer's time on be heard again.
+
+        False when that cannot be a time of this moment: before the first sender report times are only relative.
+        """
+        heard_s = self.media_s(self._now())
         timestamp = self.clock.timestamp("audio", media_s)
-        if timestamp is not None:
-            self.player.reopen(timestamp)
+        if heard_s is None or timestamp is None or abs(media_s - heard_s) > FURTHEST_S:
+            return False
+        self.player.reopen(timestamp)
+        return True
 
     async def close(self) -> None:
         """Stop receiving."""

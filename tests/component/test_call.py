@@ -27,8 +27,9 @@ class FakeReception(Reception):
     def hush(self) -> None:
         self.gate.append("hushed")
 
-    def reopen(self, media_s: float) -> None:
+    def reopen(self, media_s: float) -> bool:
         self.gate.append(media_s)
+        return True
 
 
 class Scene:
@@ -121,6 +122,17 @@ def test_sound_is_heard_again_from_where_the_performer_says(
     assert scene.reception.gate == ["hushed", 1_010.8]
 
 
+def test_a_clause_of_the_interrupted_answer_that_was_on_its_way_does_not_end_the_silence(scene: Scene) -> None:
+    scene.answers(1, "Hello", "Hello, hello.")
+    scene.now_s += 0.5
+    scene.is_interrupted()
+    scene.take(
+        protocol.Caption(turn_id=1, index=1, text="old", duration_ms=300, start_samples=96_000, at_s=1_010.6),
+        protocol.Silence(at_s=1_010.7),
+    )
+    assert scene.reception.gate == ["hushed", 1_010.7]
+
+
 def test_a_performer_that_says_nothing_is_heard_again_after_a_while(scene: Scene) -> None:
     scene.answers(1, "Hello", "Hello, hello.")
     scene.is_interrupted()
@@ -150,3 +162,38 @@ def test_what_is_said_while_nobody_is_there_is_reported(scene: Scene) -> None:
     scene.reachable = True
     scene.answers(1, "Hello", "Hello.")
     assert scene.call.problem is None
+
+
+def draft_scene() -> Scene:
+    scene = Scene()
+    scene.call.switch("approve")
+    scene.call.typed("What does it cost?")
+    assert scene.sent == [protocol.Draft(text="What does it cost?")]
+    return scene
+
+
+def test_an_unfinished_draft_is_asked_for_again_when_the_performer_is_back_or_has_answered_somebody() -> None:
+    scene = draft_scene()
+    scene.call.lost()
+    scene.take(protocol.Hello(name="Alex", state="listening", turns=0))
+    assert scene.sent[1:] == [protocol.Draft(text="What does it cost?")]
+    scene.answers(1, "Hello", "Hello.")
+    scene.ends(1, "Hello.")
+    assert scene.sent[2:] == [protocol.Draft(text="What does it cost?")]
+
+
+def test_a_draft_that_could_not_be_made_does_not_wait_for_ever() -> None:
+    scene = draft_scene()
+    assert scene.call.draft is not None
+    scene.take(protocol.Error(code="engine_failed", message="The draft broke off; please ask for it again."))
+    assert scene.call.draft is None
+    assert scene.call.turn_taking.state == "listening"
+    assert scene.call.problem is not None
+
+
+def test_what_the_ears_hear_never_breaks_the_call(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(message: protocol.ToPerformer) -> bool:
+        raise RuntimeError
+
+    monkeypatch.setattr(scene.call, "_send", fail)
+    scene.call.hear(Utterance("Hello", scene.now_s, scene.now_s))

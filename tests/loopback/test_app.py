@@ -165,10 +165,11 @@ async def test_a_performer_that_dies_leaves_a_card_and_its_successor_knows_the_c
         await eventually(lambda: one.app.call.turn_taking.state == "listening")
         await house.end_performer()
         await eventually(shows(one, "card"))
+        await eventually(lambda: one.app.link.state == "waiting")
+        one.app.say("again")
         house.begin_performer()
         await eventually(shows(one, "double"))
         assert one.app.link.losses == 1
-        one.app.say("again")
         await eventually(lambda: len(llm.calls) == 2)
         assert [message.content for message in llm.calls[1][-3:]] == ["hello", "Good evening.", "again"]
 
