@@ -20,7 +20,8 @@ from peer_local.errors import ControlRefused, DeviceError
 from peer_local.interfaces import SoundInput, SoundListener
 from peer_local.settings import Settings
 from signaling.client import SignalingClient
-from tests.component.signaling_peers import token
+from signaling.errors import BadToken
+from tests.component.signaling_peers import NOW_S, serving, token
 from tests.loopback.theatre import ROOM, theatre
 from tests.viewer import eventually
 
@@ -206,3 +207,20 @@ async def test_a_draft_waits_for_the_owners_yes() -> None:
         one.app.approve("Good evening.")
         await eventually(lambda: one.heard_since(0))
         assert one.app.view().lines[-1].clauses == ("Good evening.",)
+
+
+async def test_a_call_goes_on_when_the_tokens_have_expired_and_the_service_was_away() -> None:
+    with pytest.RaisesGroup(BadToken, flatten_subgroups=True):  # the performer's, once its last guest has gone
+        async with theatre() as house:
+            async with laptop(house.service.url) as one:
+                await eventually(shows(one, "double"))
+                port = house.service.server.port
+                await house.service.server.close()
+                async with serving(port=port, clock=lambda: NOW_S + 3_600) as later:
+                    async with asyncio.timeout(20):
+                        while 'reason="bad_token"} 2.0' not in await later.text("/metrics"):  # noqa: ASYNC110
+                            await asyncio.sleep(0.1)
+                    one.app.say("hello")
+                    await eventually(lambda: one.heard_since(0))
+                assert any("goes on" in warning for warning in one.app.view().warnings)
+            await asyncio.sleep(20)
