@@ -206,7 +206,8 @@ class Viewer:
         try:
             while True:
                 frame = await track.recv()
-                ticks = int(frame.pts)
+                assert frame.pts is not None
+                ticks = frame.pts
                 at_s = received.arrivals.get(ticks, time.monotonic())
                 if isinstance(frame, AudioFrame):
                     samples = frame.to_ndarray().reshape(-1, 2)[:, 0].astype(np.float32) / 32_768
