@@ -55,6 +55,8 @@ PLAYING_DBFS = -50.0
 TAIL_FRAMES = 70
 """0.7 s after the double has fallen silent the last echo is gone: 0.4 s of delay and a room."""
 
+ACTIVE = 0.4
+"""Share of the time that a speaker makes sound at least; the rest is pauses between words."""
 _POWER = 10 ** (PLAYING_DBFS / 10)
 
 Processor = Callable[[NDArray[np.int16], NDArray[np.int16]], NDArray[np.int16]]
@@ -170,7 +172,9 @@ class RestOfEcho:
         """
         played = np.array(self._played)
         spans = (played[:PRESENCE_FRAMES], played[-PRESENCE_FRAMES:])
-        if len(played) < PRESENCE_FRAMES + PRESENCE_DELAY_FRAMES or any(np.median(span) < _POWER for span in spans):
+        if len(played) < PRESENCE_FRAMES + PRESENCE_DELAY_FRAMES or any(
+            np.mean(span >= _POWER) < ACTIVE for span in spans
+        ):
             return None
         return min(_db(float(np.mean(span))) for span in spans)
 

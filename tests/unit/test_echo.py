@@ -30,8 +30,9 @@ def babble(seconds: float, seed: int) -> Samples:
     spectrum *= np.exp(-((np.log2(np.maximum(frequency, 20) / 500)) ** 2) / 4) * (frequency > 150)
     noise = np.fft.irfft(spectrum, count)
     time_s = np.arange(count) / HEARING_RATE_HZ
-    syllables = np.clip(np.sin(2 * np.pi * 3.1 * time_s) + np.sin(2 * np.pi * 0.7 * time_s + seed), 0, None)
-    voice = noise * syllables
+    syllables = np.clip(np.sin(2 * np.pi * 3.1 * time_s) + 0.5, 0, None)
+    phrases = (0.4 * time_s + seed / 10) % 1 < 0.85
+    voice = noise * syllables * phrases
     scaled: Samples = (voice * 0.06 / np.sqrt(np.mean(voice**2))).astype(np.float32)
     return scaled
 
@@ -307,3 +308,15 @@ def test_an_echo_is_expected_until_shortly_after_the_double_has_spoken() -> None
     assert push(rest, 1e-3, 1e-3, frames=1) == "cancelled"
     assert push(rest, 0.0, 1e-3, frames=60) == "cancelled"
     assert push(rest, 0.0, 1e-3, frames=20) == "untouched"
+
+
+@pytest.mark.parametrize("late_frames", [5, 20, 38])
+@pytest.mark.parametrize("phase", range(0, 60, 7))
+def test_the_first_and_last_words_do_not_pass_for_words_without_an_echo(late_frames: int, phase: int) -> None:
+    rest = RestOfEcho()
+    spoken = ([0.0] * (60 + phase) + [1e-2] * 300) * 3
+    for frame, played in enumerate(spoken):
+        echo_power = spoken[frame - late_frames] * 0.3 if frame >= late_frames else 0.0
+        rest.push(played, echo_power + 1e-8, echo_power + 1e-8)
+        if played:
+            assert rest.way == "cancelled"
