@@ -34,6 +34,8 @@ TICK_S = 0.05
 UNSENT_S = 60.0
 """A line that was typed before the connection is said when it comes, unless it is older than this by then."""
 MOST_UNSENT = 8
+MUTE_S = 4.0
+"""A connection that brings no sound for so long, not even silence, is built anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class App:
         self._gauges = Gauges()
         self._ears: Ears | None = None
         self._input: KeptDevice[SoundInput] | None = None
+        self._sounded_s = now()
         self._unsent: list[tuple[str, float]] = []
         self._quit = asyncio.Event()
         self.air = Air(settings.camera, devices, who=settings.local.on_air)
@@ -192,6 +195,7 @@ class App:
 
     def _open_reception(self) -> Reception:
         reception = Reception(self._settings.playout)
+        self._reception = reception
         self._gauges.connect(reception)
         self.air.connect(reception)
         self.call.connect(reception)
@@ -213,11 +217,20 @@ class App:
         while True:
             try:
                 self.call.tick()
+                self._watch_sound()
             except Exception:
                 if not failures:
                     logger.exception("tick_failed")
                 failures += 1
             await asyncio.sleep(TICK_S)
+
+    def _watch_sound(self) -> None:
+        now_s = self._now()
+        if not self.link.connected or self._reception is None or self._reception.player.figures().playing:
+            self._sounded_s = now_s
+        elif now_s - self._sounded_s > MUTE_S:
+            self._sounded_s = now_s
+            self.link.renew("No sound comes from the double.")
 
     async def _take_commands(self, stack: AsyncExitStack) -> None:
         if not self._settings.local.control_port:

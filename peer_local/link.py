@@ -73,6 +73,11 @@ class Link:
         """Send on the data channel; false when there is none at the moment."""
         return self._connection is not None and self._connection.send(message)
 
+    def renew(self, reason: str) -> None:
+        """Give the connection up and build another."""
+        if self._connection is not None:
+            self._connection.end(reason)
+
     async def run(self) -> None:
         """Stay connected until cancelled, or until another operator takes the place. Raises SignalingError.
 

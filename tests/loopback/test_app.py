@@ -18,6 +18,7 @@ from peer_local.app import App, Hearing
 from peer_local.devices.paced import PacedOutput
 from peer_local.errors import ControlRefused, DeviceError
 from peer_local.interfaces import SoundInput, SoundListener
+from peer_local.playback.player import SpeechPlayer
 from peer_local.settings import Settings
 from signaling.client import SignalingClient
 from signaling.errors import BadToken
@@ -224,3 +225,15 @@ async def test_a_call_goes_on_when_the_tokens_have_expired_and_the_service_was_a
                     await eventually(lambda: one.heard_since(0))
                 assert any("goes on" in warning for warning in one.app.view().warnings)
             await asyncio.sleep(20)
+
+
+async def test_a_connection_that_brings_no_sound_is_built_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive = SpeechPlayer.receive
+    monkeypatch.setattr(SpeechPlayer, "receive", lambda player, packet: None)
+    monkeypatch.setattr("peer_local.app.MUTE_S", 1.0)
+    async with theatre() as house, laptop(house.service.url) as one:
+        await eventually(lambda: one.app.link.losses == 1)
+        monkeypatch.setattr(SpeechPlayer, "receive", receive)
+        await eventually(shows(one, "double"))
+        one.app.say("hello")
+        await eventually(lambda: one.heard_since(0))
