@@ -16,7 +16,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from typing import BinaryIO
 from platformdirs import user_log_path
 from pydantic import BaseModel
 
+from deploy.ports import PortError, choose_port
 from signaling import auth
 from signaling.protocol import Role, Room
 from signaling.settings import SettingsError, SignalingSettings, StrictSettings
@@ -46,7 +46,6 @@ KILL_RESERVE = 0.9
 HEALTH_TIMEOUT_S = 2.0
 POLL_S = 0.2
 SLOW_REPORT_S = 15.0
-PORTS_TO_TRY = 50
 NEW_PROCESS_GROUP = 0x200
 """Windows' CREATE_NEW_PROCESS_GROUP."""
 
@@ -148,48 +147,6 @@ class Children:
                 process.wait()
 
 
-def choose_port(host: str, port: int, *, fixed: bool, say: Callable[[str], None]) -> int:
-    """`port` if it is free, else the next free one, unless the user named it. 0 takes any free one."""
-    if is_free(host, port):
-        return port or _any_port(host)
-    if fixed:
-        raise LaunchError(
-            f"Port {port} on {host} is in use; stop what uses it or choose another UNDERSTUDY_SIGNALING__PORT."
-        )
-    for other in range(port + 1, min(port + PORTS_TO_TRY, 65_535) + 1):
-        if is_free(host, other):
-            say(f"Port {port} is in use, taking {other}.")
-            return other
-    raise LaunchError(f"None of the ports {port} to {port + PORTS_TO_TRY} on {host} is free.")
-
-
-def is_free(host: str, port: int) -> bool:
-    try:
-        _bind(host, port).close()
-    except OSError:
-        return False
-    return True
-
-
-def _any_port(host: str) -> int:
-    with _bind(host, 0) as probe:
-        number: int = probe.getsockname()[1]
-        return number
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    probe = socket.socket(family, kind, protocol)
-    try:
-        if sys.platform != "win32":  # there it would let two programs share the port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
-    except OSError:
-        probe.close()
-        raise
-    return probe
-
-
 def performer_is_there(health: dict[str, object] | None, room: str) -> bool:
     """Whether the answer of /healthz says that the room has its performer."""
     rooms = health.get("rooms") if health else None
@@ -232,7 +189,7 @@ def wait_until(
 
 
 def launch(settings: LocalSettings, children: Children, say: Callable[[str], None]) -> Product:
-    """Start signaling and the performer; returns once the performer is on stage. Raises LaunchError."""
+    """Start signaling and the performer; returns once the performer is on stage. Raises LaunchError and PortError."""
     signaling = settings.signaling
     secret = signaling.secret.get_secret_value() if signaling.secret else secrets.token_urlsafe(32)
     port = choose_port(signaling.host, signaling.port, fixed="port" in signaling.model_fields_set, say=say)
@@ -329,7 +286,7 @@ def _run(arguments: Sequence[str], operator: bool, stack: ExitStack) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    except LaunchError as error:
+    except (LaunchError, PortError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

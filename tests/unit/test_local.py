@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import Children, LaunchError, choose_port, performer_is_there, wait_until
+from deploy.local import Children, LaunchError, performer_is_there, wait_until
+from deploy.ports import PortError, choose_port
 from signaling.settings import SettingsError
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
@@ -42,14 +43,23 @@ def test_a_port_in_use_is_said_in_one_sentence_and_the_next_free_one_is_taken(ta
 
 
 def test_a_port_that_the_user_named_is_not_replaced(taken_port: int) -> None:
-    with pytest.raises(
-        LaunchError, match=rf"^Port {taken_port} on 127\.0\.0\.1 is in use; .*UNDERSTUDY_SIGNALING__PORT"
-    ):
+    with pytest.raises(PortError, match=rf"^Port {taken_port} on 127\.0\.0\.1 is in use; .*UNDERSTUDY_SIGNALING__PORT"):
         choose_port("127.0.0.1", taken_port, fixed=True, say=pytest.fail)
 
 
 def test_port_0_means_any_free_port() -> None:
     assert choose_port("127.0.0.1", 0, fixed=True, say=pytest.fail) > 0
+
+
+def test_the_operators_terminal_is_spared_the_log_and_told_where_it_is(tmp_path: Path) -> None:
+    with (tmp_path / "double.log").open("wb") as log:
+        children = Children(log=log)
+        children.start("fails", env=program(tmp_path, "fails", "import sys; sys.exit('no voice today')"))
+        children.started["fails"].wait(10)
+        with pytest.raises(LaunchError, match=r"fails ended with exit status 1, the end of .*double\.log says why"):
+            children.require_alive()
+        children.stop()
+    assert "no voice today" in (tmp_path / "double.log").read_text()
 
 
 @pytest.mark.parametrize(
