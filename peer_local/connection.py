@@ -21,9 +21,11 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-PING_S = 0.5
+PING_S = 0.25
 LOST_S = 3.0
 """Without a pong for so long the connection counts as lost; aiortc alone takes 30 s."""
+PROBE_S = 0.9
+"""A connection that is doubted has so long to show that it lives."""
 CONNECT_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 5.0
 MAX_BUFFERED_BYTES = 256 * 1024
@@ -57,12 +59,8 @@ class Connection:
         self._reason = "The connection was closed."
         self._pings: dict[int, float] = {}
         self._ponged_s: float | None = None
+        self._probed_s: float | None = None
         self.rtt_s: float | None = None
-
-    @property
-    def answers(self) -> bool:
-        """Whether a pong came within the last pings."""
-        return self._ponged_s is not None and self._now() - self._ponged_s < 3 * PING_S
 
     async def offer(self) -> str:
         """Our session description."""
@@ -107,14 +105,23 @@ class Connection:
         self._ponged_s = self._now()
         number = 0
         while not self._over.is_set() and self._now() - self._ponged_s <= LOST_S:
+            if self._probed_s is not None and self._now() - self._probed_s > PROBE_S:
+                break
             number += 1
             self._pings[number] = self._now()
             self.send(protocol.Ping(id=number))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PING_S):
                     await self._over.wait()
-        self.end(f"The double did not answer for {LOST_S:.0f} s.")
+        self.end("The double does not answer any more.")
         return self._reason
+
+    def doubt(self, reason: str) -> None:
+        """Something speaks against this connection: it ends with this sentence unless the performer answers soon."""
+        if self._ponged_s is None:
+            self.end(reason)
+        elif self._probed_s is None:
+            self._probed_s = self._now()
 
     def end(self, reason: str) -> None:
         """Let `up` raise LinkLost with this sentence, or `ended` return it."""
@@ -175,6 +182,8 @@ class Connection:
             sent_s = self._pings.pop(message.id, None)
             if sent_s is not None:
                 self._ponged_s = self._now()
+                if self._probed_s is not None and sent_s >= self._probed_s:
+                    self._probed_s = None
                 self.rtt_s = self._ponged_s - sent_s
                 self._pings.clear()
             return

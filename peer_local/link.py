@@ -126,14 +126,16 @@ class Link:
 
     def _meet(self, performer: str | None) -> None:
         """Who performs now; a connection that still answers goes on, because only the service was lost."""
+        if performer is not None and performer != self._performer and self._connection is not None:
+            self._connection.doubt("The double came back anew.")
         if performer is not None and (performer != self._performer or self.state != "connected"):
             self._arrived.set()
         self._performer = performer
 
     def _joined(self, performer: str | None) -> None:
         """We are in the room, perhaps anew and under a new name, which no answer to an earlier offer can reach."""
-        if self._connection is not None and not self._connection.answers:
-            self._connection.end("The room was joined anew.")
+        if self._connection is not None:
+            self._connection.doubt("The room was joined anew.")
         self._meet(performer)
 
     async def _serve(self) -> None:

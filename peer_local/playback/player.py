@@ -121,8 +121,10 @@ class SpeechPlayer:
 
     def _pull(self, count: int, at_s: float) -> Samples:
         with self._lock:
-            first = self._device.samples
+            first, interruptions = self._device.samples, self._device.interruptions
             self._device.note(count, at_s)
+            if self._device.interruptions != interruptions:
+                self._drift.reset()
             now_s = self._clock()
             origin_s = self._pulls.note(now_s, first + count)
             base_s, wanted_s = self._jitter.base_s, self._jitter.target_ms / 1_000 - _HALF_PACKET_S
