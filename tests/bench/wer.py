@@ -12,6 +12,7 @@ import asyncio
 import re
 import time
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from models.hearing.listener import HearingEvent, Listener, SpeechConfirmed, Utt
 from models.interfaces import SPEECH_RATE_HZ, Samples, SpeechRecognizer
 from models.settings import EngineSettings
 from peer_local.listening.ears import OPERATOR_RULES, Ears
-from peer_local.listening.echo import EchoCanceller, echo_canceller
+from peer_local.listening.echo import echo_canceller
 from tests.bench.report import percentiles
 from tests.bench.voices import utterances
 
@@ -39,7 +40,6 @@ LEAD_S = 4.5
 """What the double says before the speaker begins."""
 SILENCE_S = 3.0
 """After the speaker, until everything has been transcribed; the end of turn waits 1.5 s at most."""
-APART_S = 0.5
 ANSWER = (
     "Well, I think that we could meet on Thursday afternoon, because the whole team will be in the office then.",
     "We can talk about the budget, the new design, and what our customers have told us during the last few weeks.",
@@ -83,14 +83,11 @@ async def measure() -> dict[str, float]:
     noticed_ms: dict[str, list[float]] = {}
     try:
         for condition in CONDITIONS:
-            heard = []
-            canceller = echo_canceller(True)
-            for clip in clips:
-                scene = _Scene(clip, double, condition)
-                await scene.play(settings, asr, canceller)
-                heard.append(plain(scene.text))
-                noticed_ms.setdefault(condition.name, []).append(scene.noticed_ms)
-                figures["own_words_heard"] = figures.get("own_words_heard", 0) + scene.utterances_before
+            scene = _Scene(clips, double, condition)
+            await scene.play(settings, asr)
+            heard = [plain(text) for text in scene.texts]
+            noticed_ms[condition.name] = scene.noticed_ms
+            figures["own_words_heard"] = figures.get("own_words_heard", 0) + scene.own_words
             figures[f"wer_{condition.name}"] = round(jiwer.wer([clip.words for clip in clips], heard), 4)
     finally:
         await asr.aclose()
@@ -123,34 +120,39 @@ def plain(text: str) -> str:
 
 
 class _Scene:
-    """One clip on two simulated devices, in real time."""
+    """All clips, one after the other, on two simulated devices in real time."""
 
-    def __init__(self, clip: Clip, double: Samples, condition: Condition) -> None:
-        alone = condition.gain == 0
-        self._begins_s = 0.5 if alone else LEAD_S
-        length = round((self._begins_s + SILENCE_S) * SPEECH_RATE_HZ) + len(clip.sound)
-        silent_from = (
-            length
-            if condition.falls_silent_s is None
-            else round((self._begins_s + _onset_s(clip.sound) + condition.falls_silent_s) * SPEECH_RATE_HZ)
-        )
-        self._played = np.zeros(length + SPEECH_RATE_HZ, np.float32)
-        if not alone:
-            self._played[:length] = np.resize(double, length)
-            self._played[silent_from:] = 0
+    def __init__(self, clips: Sequence[Clip], double: Samples, condition: Condition) -> None:
+        played, recorded = [], []
+        self._onsets_s: list[float] = []
+        self._ends_s: list[float] = []
+        at = 0
+        for clip in clips:
+            lead = round((LEAD_S if condition.gain else 0.5) * SPEECH_RATE_HZ)
+            onset = lead + round(_onset_s(clip.sound) * SPEECH_RATE_HZ)
+            length = lead + len(clip.sound) + round(SILENCE_S * SPEECH_RATE_HZ)
+            says = np.resize(double, length) if condition.gain else np.zeros(length, np.float32)
+            if condition.falls_silent_s is not None:
+                says[onset + round(condition.falls_silent_s * SPEECH_RATE_HZ) :] = 0
+            talks = np.zeros(length, np.float32)
+            talks[lead : lead + len(clip.sound)] = clip.sound
+            played.append(says)
+            recorded.append(talks)
+            self._onsets_s.append((at + onset) / SPEECH_RATE_HZ)
+            at += length
+            self._ends_s.append(at / SPEECH_RATE_HZ)
+        self._played = np.concatenate((*played, np.zeros(SPEECH_RATE_HZ, np.float32)))
+        self._recorded = np.concatenate(recorded)
         delay = round(DELAY_S * SPEECH_RATE_HZ)
-        start = round(self._begins_s * SPEECH_RATE_HZ)
-        self._recorded = np.random.default_rng(1).normal(0, 0.0003, length).astype(np.float32)
-        self._recorded[delay:] += condition.gain * self._played[: length - delay]
-        self._recorded[start : start + len(clip.sound)] += clip.sound
-        self._onset_s = self._begins_s + _onset_s(clip.sound)
+        self._recorded[delay:] += condition.gain * self._played[: len(self._recorded) - delay]
+        self._recorded += np.random.default_rng(1).normal(0, 0.0003, len(self._recorded)).astype(np.float32)
         self._events: list[tuple[float, HearingEvent]] = []
 
-    async def play(self, settings: EngineSettings, asr: SpeechRecognizer, canceller: EchoCanceller | None) -> None:
+    async def play(self, settings: EngineSettings, asr: SpeechRecognizer) -> None:
         count = round(BLOCK_S * SPEECH_RATE_HZ)
-        started_s = time.monotonic() + APART_S
+        turn = registry.create("turn", settings)
+        started_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
-            turn = registry.create("turn", settings)
             listener = Listener(
                 registry.create("vad", settings),
                 turn,
@@ -160,7 +162,7 @@ class _Scene:
                 emit=lambda event: self._events.append((time.monotonic() - started_s, event)),
                 rules=OPERATOR_RULES,
             )
-            ears = Ears(listener, canceller=canceller)
+            ears = Ears(listener, canceller=echo_canceller(True))
             played = 0
             for start in range(0, len(self._recorded) - count, count):
                 recorded_s = start / SPEECH_RATE_HZ
@@ -175,22 +177,30 @@ class _Scene:
         await turn.aclose()
 
     @property
-    def text(self) -> str:
-        spoken = [event.text for at_s, event in self._events if isinstance(event, Utterance) and at_s > self._onset_s]
-        return " ".join(spoken)
-
-    @property
-    def utterances_before(self) -> int:
-        """What was understood before anybody but the double had spoken."""
-        return sum(isinstance(event, Utterance) and at_s < self._onset_s for at_s, event in self._events)
-
-    @property
-    def noticed_ms(self) -> float:
-        """From the speaker's first sound to the event that silences the double; never noticed is the whole scene."""
-        confirmed = [
-            at_s for at_s, event in self._events if isinstance(event, SpeechConfirmed) and at_s > self._onset_s
+    def texts(self) -> list[str]:
+        """What was understood of each clip."""
+        return [
+            " ".join(
+                event.text for at_s, event in self._events if isinstance(event, Utterance) and onset_s < at_s < end_s
+            )
+            for onset_s, end_s in zip(self._onsets_s, self._ends_s, strict=True)
         ]
-        return ((confirmed[0] if confirmed else len(self._recorded) / SPEECH_RATE_HZ) - self._onset_s) * 1_000
+
+    @property
+    def own_words(self) -> int:
+        """What was understood while nobody but the double was speaking."""
+        utterances = [at_s for at_s, event in self._events if isinstance(event, Utterance) and event.text]
+        clips = list(zip(self._onsets_s, self._ends_s, strict=True))
+        return sum(not any(onset_s < at_s < end_s for onset_s, end_s in clips) for at_s in utterances)
+
+    @property
+    def noticed_ms(self) -> list[float]:
+        """From each speaker's first sound to the event that silences the double; never is 10 s."""
+        confirmed_s = [at_s for at_s, event in self._events if isinstance(event, SpeechConfirmed)]
+        return [
+            (min((at_s for at_s in confirmed_s if at_s > onset_s), default=onset_s + 10) - onset_s) * 1_000
+            for onset_s in self._onsets_s
+        ]
 
 
 def _onset_s(sound: Samples) -> float:
