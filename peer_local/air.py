@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from models.interfaces import SPEECH_RATE_HZ, Image, Samples
-from peer_local.devices.kept import KeptDevice
+from peer_local.devices.kept import KeptDevice, KeptOutput
 from peer_local.errors import DeviceError
 from peer_local.interfaces import (
     OpenSoundInput,
@@ -17,7 +17,6 @@ from peer_local.interfaces import (
     PictureInput,
     PictureOutput,
     SoundInput,
-    SoundOutput,
     Who,
 )
 from peer_local.on_air.camera_loop import CameraLoop
@@ -83,11 +82,7 @@ class Air:
             who=who,
         )
         self.loop = CameraLoop(self.director.picture, fps=settings.fps)
-        self._output = KeptDevice[SoundOutput](
-            "virtual microphone",
-            lambda: devices.sound_output(self.mixer),
-            spare=lambda: devices.paced_output(self.mixer),
-        )
+        self._output = KeptOutput("virtual microphone", self.mixer, devices.sound_output, spare=devices.paced_output)
         self._camera_name: str | None = None
         self._webcam: PictureInput | None = None
         self._microphone = self._kept_microphone(devices)
