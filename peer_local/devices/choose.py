@@ -6,23 +6,28 @@
 | Windows | VB-Audio Virtual Cable | WASAPI loopback of the default output |
 | macOS | BlackHole 2ch | BlackHole 16ch, fed by a Multi-Output Device |
 
-Openers look for their device each time they are called, so that the same opener finds one that was plugged in again.
+Openers look for their device each time they are called, so that the same opener finds one that was plugged in again. A
+device that is no longer the right one (the server moved its stream elsewhere, or the call sounds from another output)
+is closed within a second or two; who keeps it opens the right one.
 """
 
-import logging
+import contextlib
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import platformdirs
 
 from peer_local.devices.paced import PacedOutput
 from peer_local.devices.pulse import CABLE_SINK, CABLE_SOURCE, PulseServer, VirtualMicrophone, name_devices
 from peer_local.devices.sound import PortAudio
-from peer_local.devices.sound_devices import Endpoint, NoSuchDevice, SoundDevice, find
+from peer_local.devices.sound_devices import Direction, Endpoint, NoSuchDevice, SoundDevice, find
 from peer_local.devices.sound_file import open_file
+from peer_local.devices.streams import SoundStream
 from peer_local.devices.wasapi import open_loopback
+from peer_local.devices.watch import Watch
 from peer_local.errors import DeviceError
 from peer_local.interfaces import (
     OpenSoundInput,
@@ -45,7 +50,7 @@ NO_CALL_CABLE = (
     "Multi-Output Device in Audio MIDI Setup, and choose that in the call application."
 )
 
-log = logging.getLogger(__name__)
+S = TypeVar("S", bound=SoundStream)
 
 
 class Sound:
@@ -70,14 +75,16 @@ class Sound:
         self._cable_wanted = False
         self._directory = directory or platformdirs.user_cache_path("understudy", "understudy") / "sound"
         self._no_server: DeviceError | None = None
+        self._named: set[str] = set()
+        """The server's devices that PortAudio knows."""
         self._load_soundcard = load_soundcard
-        self._worked = False
+        self.watch = Watch()
         self.portaudio = PortAudio(self._prepare, load=load)
 
     def output(self) -> OpenSoundOutput:
         """The virtual microphone's opener; call it before any device is opened.
 
-        `auto` gives a PacedOutput when there is no cable at the first opening; later a missing one raises DeviceError.
+        `auto` goes on without a cable just as `virtual` does: the opener raises DeviceError, and finds one that comes.
         """
         if self._microphone.kind == "none":
             return PacedOutput
@@ -103,7 +110,7 @@ class Sound:
                 return self._microphone_named(wanted)
             case "call":
                 if self._platform == "win32":
-                    return open_loopback(wanted, self._load_soundcard)
+                    return open_loopback(wanted, self._load_soundcard, cable=self._cable_name())
                 return self._open_call
 
     def devices(self) -> list[SoundDevice]:
@@ -111,7 +118,8 @@ class Sound:
         return self.portaudio.devices()
 
     def close(self) -> None:
-        """Close what is open and take away the virtual microphone if it was made here."""
+        """Close what is open and take away the virtual microphone if it was made here and nobody uses it."""
+        self.watch.close()
         self.portaudio.close()
         self._cable.remove()
 
@@ -119,41 +127,79 @@ class Sound:
         """Before PortAudio lists devices: the server's get names. Without a server ALSA's own devices remain."""
         if self._platform != "linux":
             return {}
+        endpoints: Mapping[str, Endpoint] = {}
         try:
             if self._cable_wanted:
-                self._cable.create()
+                with contextlib.suppress(DeviceError):  # who opens it hears why
+                    self._cable.create()
+            endpoints = name_devices(self._server, self._directory)
             self._no_server = None
-            return name_devices(self._server, self._directory)
         except DeviceError as error:
             self._no_server = error
-            return {}
+        self._named = {endpoint.server_name for endpoint in endpoints.values()}
+        return endpoints
 
     def _open_output(self, source: SoundSource) -> SoundOutput:
+        if self._cable_wanted:
+            self._cable.create()  # whoever made it may have gone, and the server would take another output instead
         try:
-            output = self.portaudio.open_output(self._cable_name(), source, self._microphone.latency_ms)
-        except DeviceError as error:
-            reason = self._reason(error)
-            if self._microphone.kind == "virtual" or self._worked:
-                raise reason from error
-            log.warning("no_virtual_microphone", extra={"reason": str(reason)})
-            return PacedOutput(source)
-        self._worked = True
-        return output
+            return self._opened(
+                lambda: self.portaudio.open_output(self._cable_name(), source, self._microphone.latency_ms), "output"
+            )
+        except NoSuchDevice as error:
+            if self._microphone.device is None and self._platform in NO_CABLE:
+                raise DeviceError(NO_CABLE[self._platform]) from error
+            raise
 
     def _cable_name(self) -> str:
         return self._microphone.device or CABLES.get(self._platform, CABLE_SINK)
 
-    def _reason(self, error: DeviceError) -> DeviceError:
-        """What a person must do, rather than which name was not found."""
-        if self._microphone.device is not None or not isinstance(error, NoSuchDevice):
-            return error
-        if self._platform == "linux":
-            return self._no_server or error
-        return DeviceError(NO_CABLE.get(self._platform, str(error)))
+    def _opened(
+        self, open_stream: Callable[[], S], direction: Direction, right: Callable[[str], bool] = lambda _: True
+    ) -> S:
+        """What `open_stream` opens, watched: closed when the server has moved it, or by its name is not `right`.
+
+        Raises DeviceError.
+        """
+        try:
+            stream = open_stream()
+        except NoSuchDevice as error:
+            if self._no_server is not None:
+                raise NoSuchDevice(f"{error} {self._no_server}") from error
+            if not self._server_has_more():
+                raise
+            # PortAudio reads its list anew only without any stream; the others are opened again like lost ones.
+            self.portaudio.refresh(force=True)
+            stream = open_stream()
+        if stream.server_name is not None:
+            self._keep_in_place(stream, direction, stream.server_name, right)
+        return stream
+
+    def _keep_in_place(
+        self, stream: SoundStream, direction: Direction, name: str, right: Callable[[str], bool]
+    ) -> None:
+        """Raises DeviceError when `stream` is not even now at the device that the server calls `name`."""
+        try:
+            index = self._server.index(direction, name)
+            if index is None or self._server.moved(direction, index, os.getpid()):
+                raise DeviceError(f"{stream.name} is gone; reconnect it or choose another device.")
+        except DeviceError:
+            stream.close()
+            raise
+        self.watch.add(stream, lambda: not self._server.moved(direction, index, os.getpid()) and right(name))
+
+    def _server_has_more(self) -> bool:
+        """Whether there is a device that PortAudio does not know yet."""
+        if self._platform != "linux":
+            return False
+        there = {device.name for device in (*self._server.sinks(), *self._server.sources())}
+        return not there <= self._named
 
     def _microphone_named(self, wanted: str | None) -> OpenSoundInput:
         def opened(listener: SoundListener, rate_hz: int) -> SoundInput:
-            return self.portaudio.open_input(wanted or self._default_microphone(), listener, rate_hz)
+            return self._opened(
+                lambda: self.portaudio.open_input(wanted or self._default_microphone(), listener, rate_hz), "input"
+            )
 
         return opened
 
@@ -174,11 +220,22 @@ class Sound:
 
     def _open_call(self, listener: SoundListener, rate_hz: int) -> SoundInput:
         if self._platform == "linux":
-            return self.portaudio.open_input(f"{self._call_sink()}.monitor", listener, rate_hz)
+            return self._opened(
+                lambda: self.portaudio.open_input(f"{self._call_sink()}.monitor", listener, rate_hz),
+                "input",
+                self._hears_the_call,
+            )
         try:
             return self.portaudio.open_input(self._ears.device or CALL_CABLE_DARWIN, listener, rate_hz)
         except NoSuchDevice as error:
             raise error if self._ears.device else DeviceError(NO_CALL_CABLE) from error
+
+    def _hears_the_call(self, source: str) -> bool:
+        """Whether the call is still played on the output whose monitor `source` is."""
+        if self._ears.device is not None:
+            return True
+        sink = self._server.default_sink()
+        return sink == "" or source == f"{sink}.monitor"
 
     def _call_sink(self) -> str:
         """The server's name of the output whose sound is the call's. Raises DeviceError."""

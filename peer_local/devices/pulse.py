@@ -11,6 +11,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ CONFIG_VARIABLE = "ALSA_CONFIG_PATH"
 
 Run = Callable[[Sequence[str]], str]
 
+_KINDS = {"output": "sinks", "input": "sources"}
+_NOWHERE = 0xFFFF_FFFF
+"""The device of a stream that is on its way from one to another."""
+
 
 @dataclass(frozen=True, slots=True)
 class PulseDevice:
@@ -40,6 +45,15 @@ class PulseDevice:
     direction: Direction
     monitor_of: str | None = None
     """The sink that this source listens to."""
+
+
+@dataclass(frozen=True, slots=True)
+class PulseStream:
+    """A program that plays to a sink or records from a source."""
+
+    device: int
+    """The sink's or source's index."""
+    process: int | None
 
 
 def pactl(arguments: Sequence[str]) -> str:
@@ -57,6 +71,8 @@ def pactl(arguments: Sequence[str]) -> str:
         ) from None
     except subprocess.TimeoutExpired:
         raise DeviceError(f"The sound server did not answer within {PACTL_S:g} s; restart it.") from None
+    except OSError as error:
+        raise DeviceError(f"pactl cannot be run ({error}); run the doctor.") from error
     if done.returncode:
         word = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         if "onnection" in word:
@@ -83,6 +99,29 @@ class PulseServer:
 
     def default_source(self) -> str:
         return self._default("source")
+
+    def index(self, direction: Direction, name: str) -> int | None:
+        """The index of a sink (output) or source (input): no other gets it as long as the server runs."""
+        listed = (line.split("\t") for line in self.run(("list", "short", _KINDS[direction])).splitlines())
+        return next((int(fields[0]) for fields in listed if fields[1:2] == [name]), None)
+
+    def streams(self, direction: Direction) -> list[PulseStream]:
+        """Who plays, or records."""
+        kind, device = ("sink-inputs", "Sink") if direction == "output" else ("source-outputs", "Source")
+        found = []
+        for entry in re.split(r"^(?=\S)", self.run(("list", kind)), flags=re.MULTILINE):
+            if on := re.search(rf"^\t{device}: (\d+)$", entry, re.MULTILINE):
+                process = re.search(r'^\t\tapplication\.process\.id = "(\d+)"$', entry, re.MULTILINE)
+                found.append(PulseStream(int(on[1]), int(process[1]) if process else None))
+        return found
+
+    def moved(self, direction: Direction, device: int, process: int) -> bool:
+        """Whether `process` has streams in that direction and none of them is at the device with that index.
+
+        When a device goes away, the server moves what plays on it to another one, and so do people.
+        """
+        at = {stream.device for stream in self.streams(direction) if stream.process == process} - {_NOWHERE}
+        return bool(at) and device not in at
 
     def _default(self, kind: str) -> str:
         # `pactl get-default-sink` came with 15.
@@ -111,12 +150,14 @@ class PulseServer:
 class VirtualMicrophone:
     """The cable on the server: a null sink, and a source that call applications see as a microphone.
 
-    It belongs to the object that made it; one that was there already is used and left alone.
+    It belongs to the object that made it; one that was there already is used and left alone. Any thread may call.
     """
 
     def __init__(self, server: PulseServer) -> None:
         self._server = server
+        self._lock = threading.Lock()
         self._made: list[str] = []
+        """Indices of modules."""
 
     def exists(self) -> bool:
         """Raises DeviceError without a server."""
@@ -124,7 +165,29 @@ class VirtualMicrophone:
 
     def create(self) -> None:
         """Make what is missing. Raises DeviceError."""
+        with self._lock:
+            self._create()
+
+    def remove(self) -> None:
+        """Take away what this object made, unless somebody uses it; quiet when the server has gone with it.
+
+        The server would move who plays on the cable to a loudspeaker, and who records from it to another microphone.
+        """
+        with self._lock:
+            made, self._made = self._made, []
+            try:
+                if not made or self._in_use():
+                    return
+                ours = self._modules()
+                for module in reversed(made):
+                    if module in ours:
+                        self._server.run(("unload-module", module))
+            except DeviceError:
+                return
+
+    def _create(self) -> None:
         if not self._sink():
+            self._made.clear()  # they went with it; a server that was restarted gives their numbers to others
             sink = (
                 "module-null-sink", f"sink_name={CABLE_SINK}", "rate=48000", "channels=1", "format=float32le",
                 f"sink_properties=\"device.description='{CABLE_SINK_TITLE}'\"",
@@ -140,16 +203,22 @@ class VirtualMicrophone:
                 f"source_properties=\"device.description='{CABLE_SOURCE_TITLE}'\"",
             )  # fmt: skip
 
-    def remove(self) -> None:
-        """Take away what this object made; quiet when the server has gone with it."""
-        while self._made:
-            try:
-                self._server.run(("unload-module", self._made.pop()))
-            except DeviceError:
-                continue
-
     def _load(self, *arguments: str) -> None:
         self._made.append(self._server.run(("load-module", *arguments)).strip())
+
+    def _in_use(self) -> bool:
+        ends: tuple[tuple[Direction, str], ...] = (("output", CABLE_SINK), ("input", CABLE_SOURCE))
+        return any(
+            stream.device == self._server.index(direction, name)
+            for direction, name in ends
+            for stream in self._server.streams(direction)
+        )
+
+    def _modules(self) -> set[str]:
+        """The modules that a cable consists of, whoever loaded them."""
+        names = {f"sink_name={CABLE_SINK}", f"source_name={CABLE_SOURCE}"}
+        lines = self._server.run(("list", "short", "modules")).splitlines()
+        return {line.split("\t")[0] for line in lines if names & set(line.split())}
 
     def _sink(self) -> bool:
         return any(sink.name == CABLE_SINK for sink in self._server.sinks())
@@ -163,7 +232,7 @@ def name_devices(
 ) -> Mapping[str, Endpoint]:
     """Write the ALSA configuration into `directory` and point this process at it; what its names mean.
 
-    Raises DeviceError without a server, or when ALSA's own configuration is missing.
+    Raises DeviceError without a server, when ALSA's own configuration is missing or when the file cannot be written.
     """
     base = environment.get(CONFIG_VARIABLE, ALSA_CONFIG)
     target = directory / "alsa.conf"
@@ -179,10 +248,13 @@ def name_devices(
         endpoints[pcm] = Endpoint(device.title, device.name, device.direction, device.name in defaults)
         quoted = device.name.replace("\\", "\\\\").replace('"', '\\"')
         lines.append(f'pcm.{pcm} {{ type pulse device "{quoted}" }}')
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = directory / f"alsa.{os.getpid()}.conf"  # a second program may be reading the file
-    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draft.replace(target)
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        draft.replace(target)
+    except OSError as error:
+        raise DeviceError(f"{target} cannot be written ({error}); make room for it or let it be written.") from error
     environment[CONFIG_VARIABLE] = str(target)
     return endpoints
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from models.interfaces import SPEECH_RATE_HZ
 from peer_local.devices.conversion import BLOCK_MS
 from peer_local.devices.device_thread import DeviceThread, hurried
-from peer_local.devices.sound_devices import Direction, Endpoint, SoundDevice, find
+from peer_local.devices.sound_devices import Direction, Endpoint, NoSuchDevice, SoundDevice, find
 from peer_local.devices.streams import CLOSE_S, PortAudioInput, PortAudioOutput, SoundStream
 from peer_local.errors import DeviceError
 from peer_local.interfaces import SoundListener, SoundSource
@@ -62,9 +62,12 @@ class PortAudio:
         """Every device as it was when the list was last read. Raises DeviceError."""
         return self._thread.call(self._list, timeout_s=OPEN_S, what="The sound system")
 
-    def refresh(self) -> bool:
-        """Read the list of devices anew; False, and nothing done, while any stream is open: it would be torn down."""
-        return self._thread.call(self._read_anew, timeout_s=OPEN_S, what="The sound system")
+    def refresh(self, *, force: bool = False) -> bool:
+        """Read the list of devices anew; False, and nothing done, while any stream is open: it would be torn down.
+
+        With `force` the open ones are closed for it, and no longer `alive`.
+        """
+        return self._thread.call(lambda: self._read_anew(force), timeout_s=OPEN_S, what="The sound system")
 
     def rates_hz(self, device: SoundDevice, candidates: tuple[int, ...] = (48_000, 44_100, 16_000)) -> tuple[int, ...]:
         """Which of `candidates` the device takes; asks the device, which a busy one refuses."""
@@ -112,9 +115,12 @@ class PortAudio:
             self._library = self._load()
         return self._library
 
-    def _read_anew(self) -> bool:
-        if self._open:
+    def _read_anew(self, force: bool = False) -> bool:
+        if self._open and not force:
             return False
+        for stream in tuple(self._open):
+            stream.ended()
+            self._dispose(stream)
         if self._library is None:
             self._sounddevice()
             return True
@@ -153,13 +159,18 @@ class PortAudio:
 
     def _find(self, wanted: str | None, direction: Direction) -> SoundDevice:
         """In a list that is as new as possible: a device may have come since."""
-        if self._library is not None:
-            self._read_anew()
-        return find(self._list(), wanted, direction)
+        fresh = self._library is None or self._read_anew()
+        try:
+            return find(self._list(), wanted, direction)
+        except NoSuchDevice as error:
+            if fresh:
+                raise
+            raise NoSuchDevice(f"{error} If it was connected only now, restart Understudy.") from None
 
     def _open_output(self, wanted: str, source: SoundSource, latency_ms: int) -> PortAudioOutput:
         device = self._find(wanted, "output")
         output = PortAudioOutput(source, device.name, self._closing, self._now)
+        output.server_name = device.server_name
         with hurried():
             handle, rate_hz = self._open_stream(device, SPEECH_RATE_HZ, latency_ms, output.fill, output.ended)
             output.opened(handle, rate_hz)
@@ -168,10 +179,12 @@ class PortAudio:
     def _open_input(self, wanted: str | None, listener: SoundListener, rate_hz: int) -> PortAudioInput:
         device = self._find(wanted, "input")
         recorder = PortAudioInput(listener, device.name, self._closing, self._now)
+        recorder.server_name = device.server_name
         with hurried():
             handle, got_hz = self._open_stream(device, rate_hz, INPUT_LATENCY_MS, recorder.take, recorder.ended)
             recorder.opened(handle, got_hz, rate_hz)
-            return self._start(recorder)
+        # Its thread spins until the first sound; two in a hurry would keep the server, which sends it, from two cores.
+        return self._start(recorder)
 
     def _open_stream(
         self, device: SoundDevice, rate_hz: int, latency_ms: int, callback: Any, ended: Callable[[], None]
@@ -213,6 +226,10 @@ class PortAudio:
         self._open.add(stream)
         return stream
 
+    def _release(self, stream: SoundStream) -> None:
+        if stream in self._open:  # two threads may have asked
+            self._dispose(stream)
+
     def _dispose(self, stream: SoundStream) -> None:
         with contextlib.suppress(self._library.PortAudioError):
             stream.handle.abort()
@@ -224,7 +241,7 @@ class PortAudio:
         """On the thread of who closes it. One whose driver hangs stays in `_open`, so that no refresh touches it."""
         if stream in self._open:
             try:
-                self._thread.call(lambda: self._dispose(stream), timeout_s=CLOSE_S, what=stream.name)
+                self._thread.call(lambda: self._release(stream), timeout_s=CLOSE_S, what=stream.name)
             except DeviceError as error:
                 log.warning("sound_device_hangs", extra={"device": stream.name, "error": str(error)})
 

@@ -41,6 +41,8 @@ class SoundStream:
         self._started_s = self._called_s = now()
         self.handle: Any = None
         """PortAudio's stream."""
+        self.server_name: str | None = None
+        """PulseAudio's own name for the device."""
 
     @property
     def name(self) -> str:

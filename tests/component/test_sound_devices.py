@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
-from peer_local.devices.pulse import CABLE_SOURCE, CABLE_SOURCE_TITLE, PulseServer, VirtualMicrophone
+from peer_local.devices.pulse import CABLE_SINK, CABLE_SOURCE, CABLE_SOURCE_TITLE, PulseServer, VirtualMicrophone
+from peer_local.devices.watch import CHECK_S
 from tests.sound_server import SPEAKER, Recording, SoundServer, available, level_breaks, sound_server
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs PulseAudio, its tools and PortAudio")
@@ -54,6 +57,18 @@ def test_the_virtual_microphone_appears_once_and_goes_with_who_made_it(server: S
     assert PulseServer(server.pactl).default_sink() == SPEAKER
 
 
+def plays_on(server: SoundServer, sink: str) -> bool:
+    pulse = PulseServer(server.pactl)
+    return pulse.index("output", sink) in [stream.device for stream in pulse.streams("output")]
+
+
+def wait_for(fact: Callable[[], bool], within_s: float = 10.0) -> None:
+    end_s = time.monotonic() + within_s
+    while not fact():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+
+
 def heard_sine(server: SoundServer) -> tuple[Any, Recording, int, int]:
     """What sine_player printed, what an application recorded, and the first and last sample of it that sound."""
     with server.recording(CABLE_SOURCE) as recording:
@@ -90,6 +105,23 @@ def test_an_application_hears_every_sample_when_the_player_said_it_would(server:
 def test_the_virtual_microphone_is_gone_after_the_program_that_made_it(server: SoundServer) -> None:
     assert printed_by(server, "sine_player", 0.5, FREQUENCY_HZ)["alive"]
     assert not VirtualMicrophone(PulseServer(server.pactl)).exists()
+
+
+def test_the_double_is_not_left_on_a_loudspeaker_when_its_cable_goes(server: SoundServer) -> None:
+    made_by_another = VirtualMicrophone(PulseServer(server.pactl))
+    made_by_another.create()
+    with ThreadPoolExecutor(1) as beside, server.recording(f"{SPEAKER}.monitor") as loudspeaker:
+        playing = beside.submit(printed_by, server, "sine_player", SECONDS + 3, FREQUENCY_HZ)
+        wait_for(lambda: plays_on(server, CABLE_SINK))
+        made_by_another.remove()  # as a program does that another one has replaced
+        time.sleep(0.3)
+        assert plays_on(server, CABLE_SINK)
+        assert not loudspeaker.samples.any()
+        for line in server.pactl(("list", "short", "modules")).splitlines():
+            if f"sink_name={CABLE_SINK}" in line:
+                server.pactl(("unload-module", line.split()[0]))
+        wait_for(lambda: not plays_on(server, SPEAKER), within_s=CHECK_S + 2)
+        assert not playing.result()["alive"]
 
 
 def test_what_the_ears_hear_has_the_time_at_which_it_was_played(server: SoundServer) -> None:

@@ -145,7 +145,11 @@ class FakeStream:
     def __init__(self, machine: Machine, how: dict[str, Any]) -> None:
         self._machine = machine
         self.how = how
-        self.open = True
+        self.closed = 0
+
+    @property
+    def open(self) -> bool:
+        return not self.closed
 
     def start(self) -> None:
         pass
@@ -154,7 +158,7 @@ class FakeStream:
         assert self._machine.hangs.wait(10)
 
     def close(self) -> None:
-        self.open = False
+        self.closed += 1
 
     def unplug(self) -> None:
         """The driver ends the stream, as when a cable is pulled."""
@@ -237,7 +241,7 @@ class Notes:
 
 
 class FakePactl:
-    """A sound server as `pactl` shows it: loads and unloads modules, lists their sinks and sources."""
+    """A sound server as `pactl` shows it: loads and unloads modules, lists their sinks, sources, and who uses them."""
 
     def __init__(self, *, old: bool = False, running: bool = True) -> None:
         self.old = old
@@ -247,6 +251,11 @@ class FakePactl:
         self.default_source = "webcam.mono"
         self.modules: dict[int, tuple[str, ...]] = {}
         self.asked: list[tuple[str, ...]] = []
+        self.playing: list[tuple[str, int]] = []
+        """Streams: the sink, and the process that plays."""
+        self.recording: list[tuple[str, int]] = []
+        """Streams: the source, and the process that records."""
+        self._numbers: dict[str, int] = {}
         self.sinks: dict[str, str] = {"speaker": "Built-in Speaker"}
         self.sources: dict[str, str] = {"speaker.monitor": "Monitor of Built-in Speaker", "webcam.mono": "Webcam, Mono"}
 
@@ -261,8 +270,14 @@ class FakePactl:
                 if self.old:
                     raise DeviceError("The sound server refused `pactl -f` (invalid option -- 'f'); run the doctor.")
                 return str([{"name": n, "description": t} for n, t in self._listed(kind)]).replace("'", '"')
+            case ("list", "short", "modules"):
+                return "".join(f"{i}\t{module[0]}\t{' '.join(module[1:])}\t\n" for i, module in self.modules.items())
             case ("list", "short", kind):
-                return "".join(f"{i}\t{name}\tmodule\n" for i, (name, _) in enumerate(self._listed(kind)))
+                return "".join(f"{self._index(name)}\t{name}\tmodule\n" for name, _ in self._listed(kind))
+            case ("list", "sink-inputs"):
+                return "".join(self._stream("Sink Input", "Sink", *each) for each in self.playing)
+            case ("list", "source-outputs"):
+                return "".join(self._stream("Source Output", "Source", *each) for each in self.recording)
             case ("load-module", *module):
                 return self._load(tuple(module))
             case ("unload-module", index):
@@ -272,6 +287,20 @@ class FakePactl:
 
     def _listed(self, kind: str) -> list[tuple[str, str]]:
         return list((self.sinks if kind == "sinks" else self.sources).items())
+
+    def restart(self) -> None:
+        """Everything that was loaded is gone, and modules are counted from the start again."""
+        for index in list(self.modules):
+            self._unload(index)
+
+    def _index(self, name: str) -> int:
+        return self._numbers.setdefault(name, len(self._numbers))
+
+    def _stream(self, what: str, kind: str, device: str, process: int) -> str:
+        return (
+            f"{what} #{process}\n\tDriver: protocol-native.c\n\t{kind}: {self._index(device)}\n\tMute: no\n"
+            f'\tProperties:\n\t\tmedia.name = "ALSA Playback"\n\t\tapplication.process.id = "{process}"\n\n'
+        )
 
     def _load(self, module: tuple[str, ...]) -> str:
         if self.old and "norewinds=1" in module:
@@ -288,7 +317,10 @@ class FakePactl:
 
     def _unload(self, index: int) -> None:
         values = dict(part.split("=", 1) for part in self.modules.pop(index)[1:])
-        self.sinks.pop(values.get("sink_name", ""), None)
+        gone = values.get("sink_name", "")
+        self._numbers[f"gone {len(self._numbers)}"] = self._numbers.pop(gone, -1)  # no other one gets its number
+        self.sinks.pop(gone, None)
+        self.playing = [(self.default_sink if sink == gone else sink, process) for sink, process in self.playing]
         self.sources.pop(f"{values.get('sink_name', '')}.monitor", None)
         self.sources.pop(values.get("source_name", ""), None)
 

@@ -1,5 +1,6 @@
 """From settings to devices."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,17 +108,59 @@ def test_nothing_is_made_when_no_microphone_is_wanted(build: Build, server: Fake
     assert CABLE_SINK not in server.sinks
 
 
-def test_without_a_sound_server_auto_goes_on_and_virtual_says_what_to_do(
-    build: Build, server: FakePactl, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("kind", ["auto", "virtual"])
+def test_a_sound_server_that_starts_after_the_program_gets_its_microphone(
+    build: Build, server: FakePactl, kind: Any
 ) -> None:
     server.running = False
-    output = build("linux").output()(Ramp())
-    assert isinstance(output, PacedOutput)
-    output.close()
-    assert [record.message for record in caplog.records] == ["no_virtual_microphone"]
-    assert "start PipeWire or PulseAudio" in vars(caplog.records[0])["reason"]
+    opener = build("linux", MicrophoneSettings(kind=kind)).output()
     with pytest.raises(DeviceError, match=r"No sound server is running .*; start PipeWire or PulseAudio"):
-        build("linux", MicrophoneSettings(kind="virtual")).output()(Ramp())
+        opener(Ramp())
+    server.running = True
+    assert opener(Ramp()).name == "Understudy (cable)"
+
+
+def test_a_microphone_whose_cable_another_program_took_away_is_made_again(build: Build, server: FakePactl) -> None:
+    sound = build("linux")
+    opener, ears = sound.output(), sound.ears()
+    assert ears is not None
+    ears(Notes(), 16_000)  # the list of devices is not read again while they are open
+    output = opener(Ramp())
+    output.close()
+    server.restart()
+    assert opener(Ramp()).name == "Understudy (cable)"
+    assert CABLE_SINK in server.sinks
+
+
+def test_the_double_falls_silent_when_the_server_moves_it_to_a_loudspeaker(
+    build: Build, server: FakePactl, machine: Machine
+) -> None:
+    sound = build("linux")
+    output = sound.output()(Ramp())
+    server.playing = [(CABLE_SINK, os.getpid())]
+    sound.watch.check()
+    assert output.alive
+    assert machine.streams[-1].play(480).any()
+    server.restart()
+    assert server.playing == [("speaker", os.getpid())]
+    sound.watch.check()
+    assert not output.alive
+    assert not machine.streams[-1].open
+
+
+def test_a_server_that_plays_a_missing_cable_on_the_loudspeaker_is_refused(
+    build: Build, server: FakePactl, machine: Machine
+) -> None:
+    server.playing = [("speaker", os.getpid())]
+    with pytest.raises(DeviceError, match="is gone; reconnect it"):
+        build("linux").output()(Ramp())
+    assert not machine.streams[-1].open
+
+
+def test_a_full_disk_says_so(build: Build, server: FakePactl, tmp_path: Path) -> None:
+    (tmp_path / "alsa.conf").mkdir()
+    with pytest.raises(DeviceError, match=r"alsa\.conf cannot be written"):
+        build("linux").output()(Ramp())
 
 
 @pytest.mark.parametrize(
@@ -157,6 +200,57 @@ def test_the_calls_sound_is_the_monitor_of_the_output_that_it_plays_on(build: Bu
     ears = build("linux", ears=EarsSettings(device="headset")).ears()
     assert ears is not None
     assert ears(Notes(), 16_000).name == "Monitor of USB Headset"
+
+
+def test_the_ears_follow_the_call_to_a_headset_that_is_connected_in_the_call(
+    build: Build, server: FakePactl, machine: Machine
+) -> None:
+    sound = build("linux")
+    opener, output = sound.ears(), sound.output()(Ramp())
+    assert opener is not None
+    ears = opener(Notes(), 16_000)
+    sound.watch.check()
+    assert ears.alive
+    server.sinks["usb"] = "USB Headset"
+    server.sources["usb.monitor"] = "Monitor of USB Headset"
+    server.default_sink = "usb"
+    sound.watch.check()
+    assert not ears.alive
+    ears.close()
+    ears = opener(Notes(), 16_000)
+    assert ears.name == "Monitor of USB Headset"
+    assert not output.alive  # PortAudio reads its list only when nothing is open; it is opened again at once
+    sound.watch.check()
+    assert ears.alive
+
+
+def test_ears_that_are_told_where_the_call_plays_stay_there(build: Build, server: FakePactl) -> None:
+    sound = build("linux", ears=EarsSettings(device="built-in"))
+    opener = sound.ears()
+    assert opener is not None
+    ears = opener(Notes(), 16_000)
+    server.default_sink = "usb"
+    sound.watch.check()
+    assert ears.alive
+
+
+def test_ears_that_the_server_moved_to_the_doubles_own_voice_are_closed(build: Build, server: FakePactl) -> None:
+    sound = build("linux")
+    opener = sound.ears()
+    assert opener is not None
+    ears = opener(Notes(), 16_000)
+    server.recording = [("webcam.mono", os.getpid())]
+    sound.watch.check()
+    assert not ears.alive
+
+
+def test_a_device_that_is_nowhere_does_not_interrupt_the_others(build: Build) -> None:
+    sound = build("linux", MicrophoneSettings(real="Rode"))
+    output, real = sound.output()(Ramp()), sound.real_microphone()
+    assert real is not None
+    with pytest.raises(DeviceError, match="No sound input is named 'Rode'"):
+        real(Notes(), 48_000)
+    assert output.alive
 
 
 def test_the_double_is_not_made_to_hear_itself(build: Build, server: FakePactl) -> None:

@@ -49,6 +49,64 @@ def test_a_half_made_microphone_is_completed() -> None:
     assert CABLE_SOURCE not in server.sources
 
 
+def test_a_cable_that_another_program_plays_on_stays() -> None:
+    server = FakePactl()
+    mine = VirtualMicrophone(PulseServer(server))
+    mine.create()
+    server.playing = [("speaker", 1), (CABLE_SINK, 2)]
+    mine.remove()
+    assert mine.exists()
+    assert server.playing == [("speaker", 1), (CABLE_SINK, 2)]
+
+
+def test_a_call_that_records_the_double_is_not_moved_to_a_real_microphone() -> None:
+    server = FakePactl()
+    mine = VirtualMicrophone(PulseServer(server))
+    mine.create()
+    server.recording = [(CABLE_SOURCE, 2)]
+    mine.remove()
+    assert mine.exists()
+
+
+def test_modules_that_a_restarted_server_gave_the_same_numbers_are_left_alone() -> None:
+    server = FakePactl()
+    mine = VirtualMicrophone(PulseServer(server))
+    mine.create()
+    server.restart()
+    for name in ("headset", "recorder"):
+        server(("load-module", "module-null-sink", f"sink_name={name}"))
+    mine.remove()
+    assert set(server.sinks) == {"speaker", "headset", "recorder"}
+
+    mine.create()
+    mine.remove()
+    assert set(server.sinks) == {"speaker", "headset", "recorder"}
+    assert not mine.exists()
+
+
+def test_a_stream_has_moved_when_its_process_plays_on_another_sink() -> None:
+    server = FakePactl()
+    pulse = PulseServer(server)
+    VirtualMicrophone(pulse).create()
+    index = pulse.index("output", CABLE_SINK)
+    assert index is not None
+    assert pulse.index("output", "understudy") is None
+    for playing, moved in (
+        ([], False),
+        ([(CABLE_SINK, 7), ("speaker", 8)], False),
+        ([("speaker", 7)], True),
+        ([("speaker", 7), (CABLE_SINK, 7)], False),
+    ):
+        server.playing = playing
+        assert pulse.moved("output", index, 7) == moved
+    assert not pulse.moved("input", index, 7)
+
+
+def test_a_stream_on_its_way_between_two_sinks_has_not_moved() -> None:
+    on_its_way = 'Sink Input #3\n\tSink: 4294967295\n\tProperties:\n\t\tapplication.process.id = "7"\n'
+    assert not PulseServer(lambda _: on_its_way).moved("output", 1, 7)
+
+
 def test_a_server_that_is_gone_does_not_disturb_the_end() -> None:
     server = FakePactl()
     mine = VirtualMicrophone(PulseServer(server))
@@ -87,10 +145,18 @@ def test_a_machine_without_alsa_says_what_to_install(tmp_path: Path) -> None:
         name_devices(PulseServer(FakePactl()), tmp_path, {CONFIG_VARIABLE: str(tmp_path / "none.conf")})
 
 
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    base = tmp_path / "base.conf"
+    base.touch()
+    with pytest.raises(DeviceError, match=r"alsa\.conf cannot be written .*make room for it"):
+        name_devices(PulseServer(FakePactl()), base / "sound", {CONFIG_VARIABLE: str(base)})
+
+
 @pytest.mark.parametrize(
     ("outcome", "sentence"),
     [
         (FileNotFoundError(), "pactl is missing; on Debian and Ubuntu `sudo apt-get install -y pulseaudio-utils`"),
+        (PermissionError(13, "Permission denied"), r"pactl cannot be run \(.*Permission denied.*\); run the doctor"),
         (subprocess.TimeoutExpired("pactl", 3), "The sound server did not answer within 3 s; restart it"),
         ("Connection failure: Connection refused", "No sound server is running .*start PipeWire or PulseAudio"),
         ("Failure: Module initialization failed", "The sound server refused `pactl info`"),

@@ -1,5 +1,6 @@
 """Sound devices by PortAudio, with devices that fail like real ones."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -143,6 +144,33 @@ def test_an_unplugged_device_is_found_again_when_it_comes_back(portaudio: PortAu
         portaudio.open_output(CABLE, Ramp(), 40)
     machine.devices.insert(0, cable)
     assert portaudio.open_output(CABLE, Ramp(), 40).alive
+
+
+def test_a_device_that_comes_while_another_is_open_says_how_it_is_found(portaudio: PortAudio, machine: Machine) -> None:
+    output = portaudio.open_output(CABLE, Ramp(), 40)
+    machine.devices.append(device("Headset", inputs=1))
+    with pytest.raises(
+        DeviceError, match=r"No sound input is named 'Headset'; .*If it was connected only now, restart"
+    ):
+        portaudio.open_input("Headset", Notes(), 48_000)
+    assert not portaudio.refresh()
+    assert output.alive
+    assert portaudio.refresh(force=True)
+    assert not output.alive
+    output.close()
+    assert portaudio.open_input("Headset", Notes(), 48_000).alive
+
+
+def test_a_stream_that_two_threads_close_is_closed_once(portaudio: PortAudio, machine: Machine) -> None:
+    output = portaudio.open_output(CABLE, Ramp(), 40)
+    machine.hangs.clear()
+    closing = [threading.Thread(target=output.close) for _ in range(2)]
+    for thread in closing:
+        thread.start()
+    machine.hangs.set()
+    for thread in closing:
+        thread.join(5)
+    assert machine.streams[0].closed == 1
 
 
 def test_a_device_that_stops_calling_is_dead_after_a_second(

@@ -38,11 +38,12 @@ class FakeSoundcard:
         self, blocks: int = 3, then: Callable[[], None] = lambda: None, error: Exception | None = None
     ) -> None:
         self.asked: list[Any] = []
+        self.default = SimpleNamespace(name="Speakers (Realtek)", id="{0.0.0}")
         self._recorder = FakeRecorder(blocks, then)
         self._error = error
 
     def default_speaker(self) -> Any:
-        return self.get_speaker("Speakers")
+        return self.default
 
     def get_speaker(self, wanted: str) -> Any:
         if self._error:
@@ -85,6 +86,41 @@ def test_a_loudspeaker_that_is_not_there_says_so() -> None:
     library = FakeSoundcard(error=IndexError("no device with id Headset"))
     with pytest.raises(DeviceError, match=r"The sound of Headset cannot be recorded .*; choose another output"):
         open_loopback("Headset", lambda: library)(Notes(), 48_000)
+
+
+@pytest.mark.parametrize("wanted", [None, "Speakers"])
+def test_ears_follow_the_systems_loudspeaker_unless_they_are_told_which(wanted: str | None) -> None:
+    clock = Clock()
+    opened = threading.Event()
+
+    def unplugged() -> None:
+        assert opened.wait(10)
+        raise RuntimeError("Error 0x88890004")
+
+    library = FakeSoundcard(50, unplugged)
+
+    class Listener(Notes):
+        def push(self, samples: Any, at_s: float) -> None:
+            super().push(samples, at_s)
+            clock.now_s += 0.5
+            if len(self.pushes) == 10:
+                library.default = SimpleNamespace(name="Headset", id="{0.0.1}")
+
+    listener = Listener()
+    loopback = Loopback(library, wanted, listener, 48_000, now=clock)
+    opened.set()
+    loopback._thread.join(5)
+    assert not loopback.alive
+    assert len(listener.pushes) == (12 if wanted is None else 50)
+
+
+def test_the_double_is_not_made_to_hear_itself() -> None:
+    library = FakeSoundcard()
+    library.default = SimpleNamespace(name="CABLE Input (VB-Audio Virtual Cable)", id="{0.0.0}")
+    cable = "CABLE Input (VB-Audio Virtual Cable)"
+    with pytest.raises(DeviceError, match=r"double's own microphone.*choose your loudspeaker"):
+        open_loopback(None, lambda: library, cable=cable)(Notes(), 48_000)
+    open_loopback("CABLE Input", lambda: library, cable=cable)(Notes(), 48_000).close()
 
 
 def test_a_loudspeaker_that_stops_delivering_is_dead_after_a_second() -> None:
