@@ -124,7 +124,8 @@ async def load_hearing(settings: Settings, open_input: OpenSoundInput, stack: As
     vad, turn, asr = await asyncio.gather(make("vad"), make("turn"), make("asr"))
     stack.push_async_callback(turn.aclose)
     stack.push_async_callback(asr.aclose)
-    return Hearing(vad, turn, asr, settings.asr.language, open_input, echo_canceller(settings.ears.echo_cancellation))
+    canceller = echo_canceller(settings.ears.echo_cancellation, expected=settings.ears.source != "call")
+    return Hearing(vad, turn, asr, settings.asr.language, open_input, canceller)
 
 
 def _refuse(reason: object, status: int) -> int:

@@ -83,12 +83,16 @@ def webrtc() -> Processor:
     return process
 
 
-def echo_canceller(wanted: bool) -> "EchoCanceller | None":
-    """None when it is not wanted or cannot be had, which is logged once."""
+def echo_canceller(wanted: bool, *, expected: bool = True) -> "EchoCanceller | None":
+    """None when it is not wanted or cannot be had, which is logged once.
+
+    Not `expected` where the input is what the call plays: call applications do not play one's own voice back, and
+    cancelling what is not there muffles the first words of who interrupts.
+    """
     if not wanted:
         return None
     try:
-        return EchoCanceller(webrtc)
+        return EchoCanceller(webrtc, expected=expected)
     except Exception as error:  # a foreign library that may fail in its own ways
         logger.warning("echo_cancellation_off", extra={"error": type(error).__name__, "install": "livekit"})
         return None
@@ -111,7 +115,9 @@ class _Window:
 class RestOfEcho:
     """How much comes back through the filter, and what to do about it. Pure; feed it every frame's mean squares."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, expected: bool = True) -> None:
+        """`expected`: an echo is taken for granted until it has been looked for."""
+        self._expected = expected
         self._played: deque[float] = deque(maxlen=PRESENCE_FRAMES + PRESENCE_DELAY_FRAMES)
         self._recorded: list[float] = []
         self._left: list[float] = []
@@ -132,7 +138,7 @@ class RestOfEcho:
         if self._silent_frames >= TAIL_FRAMES:
             return "untouched"
         if best is None or untouched is None:
-            return "cancelled"
+            return "cancelled" if self._expected else "untouched"
         if self._is_inaudible(untouched.recorded, untouched.played):
             return "untouched"
         if self._is_inaudible(best.left, best.played):
@@ -187,8 +193,10 @@ class EchoCanceller:
     `starved`. If it fails it is switched off (`works`), and sound passes as it is.
     """
 
-    def __init__(self, make: Callable[[], Processor] = webrtc, *, rate_hz: int = SPEECH_RATE_HZ) -> None:
-        """`rate_hz` is the rate of what is played. Raises what `make` raises."""
+    def __init__(
+        self, make: Callable[[], Processor] = webrtc, *, rate_hz: int = SPEECH_RATE_HZ, expected: bool = True
+    ) -> None:
+        """`rate_hz` is the rate of what is played, for `expected` see RestOfEcho. Raises what `make` raises."""
         self._alone: Processor = make()
         self._behind: Processor = make()
         self.works = True
@@ -197,7 +205,7 @@ class EchoCanceller:
         self._next: int | None = None
         self._rest: Samples = np.zeros(0, np.float32)
         self._filter = EchoFilter(FRAME_SAMPLES)
-        self._rest_of_echo = RestOfEcho()
+        self._rest_of_echo = RestOfEcho(expected=expected)
         self._late = np.zeros((2, round(PROCESSING_S * HEARING_RATE_HZ)), np.float32)
         """The end of what was recorded and of what the filter left of it, which AEC3 has not given back yet."""
         self._way: Way = "untouched"

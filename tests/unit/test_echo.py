@@ -320,3 +320,14 @@ def test_the_first_and_last_words_do_not_pass_for_words_without_an_echo(late_fra
         rest.push(played, echo_power + 1e-8, echo_power + 1e-8)
         if played:
             assert rest.way == "cancelled"
+
+
+def test_who_interrupts_the_first_words_is_heard_as_they_are_where_no_echo_is_expected() -> None:
+    sound = np.random.default_rng(3).standard_normal(HEARING_RATE_HZ).astype(np.float32) * 0.1
+    silent = EchoCanceller(lambda: lambda played, recorded: np.zeros_like(recorded), expected=False)
+    muffled = EchoCanceller(lambda: lambda played, recorded: np.zeros_like(recorded))
+    for canceller, share in ((silent, 1.0), (muffled, 0.0)):
+        canceller.played(np.repeat(sound, 3), 10.0)
+        heard = canceller.clean(sound[: HEARING_RATE_HZ // 2], 10.0)
+        tail = slice(HEARING_RATE_HZ // 5, HEARING_RATE_HZ // 4)
+        assert np.mean(heard[tail] ** 2) == pytest.approx(share * 0.01, rel=0.2, abs=1e-6)
