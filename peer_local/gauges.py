@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 
 from peer_local.air import Air
 from peer_local.call import Call
@@ -10,11 +11,37 @@ from peer_local.interfaces import SoundInput
 from peer_local.link import Link
 from peer_local.listening.ears import Ears
 from peer_local.playback.reception import Reception
-from peer_local.screen.view import PendingDraft, View
+from peer_local.screen.view import NOT_YET, PendingDraft, View
 from peer_local.settings import Settings
 
 WINDOW_S = 5.0
 """Rates are taken over this time."""
+OPENING_S = 5.0
+"""Devices that are being opened are not missing yet."""
+NO_DEVICE = "no device"
+"""The name of the output that takes a microphone's place."""
+NO_CAMERA = "There is no virtual camera; `make local ARGS=doctor` says how to get one."
+CAMERA_GONE = "The virtual camera is gone and is being opened again; `make local ARGS=doctor` looks at it."
+NO_MICROPHONE = "There is no virtual microphone; `make local ARGS=doctor` says how to get one."
+
+_CALL_SIDE = {
+    "Understudy (cable)": "Understudy Microphone",
+    "CABLE Input": "CABLE Output",
+}
+"""Beginning of the end of a cable that we play into → of the end that a call application lists."""
+
+
+def listed(name: str, drivers: Path = Path("/sys/class/video4linux")) -> str:
+    """What a call application calls the device that we call `name`."""
+    for ours, theirs in _CALL_SIDE.items():
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    if name.startswith("/dev/video"):
+        try:
+            return (drivers / Path(name).name / "name").read_text(encoding="utf-8").strip() or name
+        except OSError:
+            return name
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +58,9 @@ class Gauges:
     def __init__(self) -> None:
         self._counts: deque[_Counts] = deque()
         self._reception: Reception | None = None
+        self._listed: dict[str, str] = {}
+        self._begun_s: float | None = None
+        self._had_camera = False
 
     def connect(self, reception: Reception) -> None:
         """The figures of a new connection begin at 0."""
@@ -55,7 +85,8 @@ class Gauges:
         offset_s = self._reception.av_offset_s if self._reception is not None and link.connected else None
         turns = call.turn_taking
         draft = call.draft
-        problems = [*air.problems]
+        microphone = None if air.microphone_name in (None, NO_DEVICE) else air.microphone_name
+        problems = [*air.problems, *self._missing(settings, air.camera_name, microphone, air.problems, now_s)]
         if ears_input is not None and ears_input.problem is not None:
             problems.append(ears_input.problem)
         problems[:0] = [problem for problem in (call.problem, link.problem) if problem is not None]
@@ -71,14 +102,14 @@ class Gauges:
             link_losses=link.losses,
             rtt_ms=None if link.rtt_s is None else link.rtt_s * 1_000,
             picture=air.director.showing,
-            camera=air.camera_name,
+            camera=self._name(air.camera_name),
             camera_fps=fps,
             camera_target_fps=settings.camera.fps,
-            microphone=air.microphone_name,
+            microphone=self._name(microphone),
             ears=ears_input.device.name if ears_input is not None and ears_input.device is not None else None,
             recording=air.recording,
-            lines=call.transcript.lines(call.clause),
-            draft=None if draft is None else PendingDraft(draft.answers, draft.text or "…"),
+            lines=call.transcript.lines(call.clause if turns.state == "speaking" else None),
+            draft=None if draft is None else PendingDraft(draft.answers, draft.text or NOT_YET),
             ears_level=ears.level if ears is not None else None,
             double_level=air.mixer.level,
             self_level=air.own_voice.level if air.own_voice is not None else None,
@@ -89,6 +120,28 @@ class Gauges:
             packet_loss=loss,
             warnings=tuple(problems),
         )
+
+    def _missing(
+        self, settings: Settings, camera: str | None, microphone: str | None, known: tuple[str, ...], now_s: float
+    ) -> list[str]:
+        """What the settings ask for and is not there, as far as no device says so itself."""
+        self._begun_s = now_s if self._begun_s is None else self._begun_s
+        self._had_camera |= camera is not None
+        if now_s - self._begun_s < OPENING_S:
+            return []
+        missing = []
+        if camera is None and settings.camera.kind != "none":
+            missing.append(CAMERA_GONE if self._had_camera else NO_CAMERA)
+        if microphone is None and settings.microphone.kind != "none" and not known:
+            missing.append(NO_MICROPHONE)
+        return missing
+
+    def _name(self, device: str | None) -> str | None:
+        if device is None:
+            return None
+        if device not in self._listed:
+            self._listed = {**self._listed, device: listed(device)}
+        return self._listed[device]
 
     def _rates(self, counts: _Counts) -> tuple[float | None, float | None]:
         """Pictures per second, and the share of packets lost, over the last WINDOW_S."""

@@ -7,7 +7,7 @@ from typing import cast, get_args
 from peer_local.control import Controls
 from peer_local.errors import ControlRefused
 from peer_local.screen.editor import LineEditor
-from peer_local.screen.view import PendingDraft
+from peer_local.screen.view import NOT_YET, PendingDraft
 from peer_local.settings import Mode
 
 HELP = (
@@ -36,9 +36,13 @@ class Desk:
         self.help = False
         """Whether the list of commands is to be shown."""
 
+    def editing(self, draft: PendingDraft | None) -> bool:
+        """Whether the line being typed is `draft`, to be changed."""
+        return draft is not None and self._editing == draft
+
     def press(self, event: str, text: str, draft: PendingDraft | None, editor: LineEditor) -> None:
         """Take an event of the line editor; with a draft and an empty line Enter approves, Tab edits, Esc vetoes."""
-        editing = draft is not None and self._editing == draft
+        editing = self.editing(draft)
         match event:
             case "quit":
                 self._quit()
@@ -46,7 +50,7 @@ class Desk:
                 self.take(f"/approve {text}")
             case "line":
                 self.take(text)
-            case "tab" if draft is not None:
+            case "tab" if draft is not None and draft.text != NOT_YET:
                 editor.set(draft.text)
                 self._editing = draft
                 return

@@ -11,6 +11,9 @@ _LOWEST_DBFS, _HIGHEST_DBFS = -60.0, 0.0
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _BAR_COLUMNS = 18
 _LEFT_COLUMNS = 39
+_RIGHT_COLUMNS = 42
+_WIDE_COLUMNS = 116
+"""From here on the names of the devices have room."""
 
 
 def figure_lines(view: View, width: int, *, stages: bool = True) -> list[Text]:
@@ -30,6 +33,8 @@ def figure_lines(view: View, width: int, *, stages: bool = True) -> list[Text]:
     ]
     if width < _LEFT_COLUMNS + 40:
         return [fit(line, width) for line in left]
+    if width >= _WIDE_COLUMNS:
+        right = [fit(one, _RIGHT_COLUMNS).append_text(name) for one, name in zip(right, _devices(view), strict=True)]
     lines = [fit(one, _LEFT_COLUMNS).append_text(other) for one, other in zip(left, right, strict=True)]
     return [fit(line, width) for line in (*lines, _answers(view, stages=stages))]
 
@@ -88,11 +93,19 @@ def _buffer(view: View) -> Text:
 
 
 def _camera(view: View) -> Text:
+    if view.camera is None:
+        return Text("no camera", _FAIR)
     if view.camera_fps is None:
-        return Text("camera off", DIM)
+        return Text("camera –", DIM)
     target = view.camera_target_fps or view.camera_fps
     colour = _GOOD if view.camera_fps > 0.97 * target else _FAIR if view.camera_fps > 0.9 * target else _BAD
     return Text.assemble(("camera ", DIM), (f"{view.camera_fps:.1f}", colour), (f" / {target:.0f} fps", DIM))
+
+
+def _devices(view: View) -> list[Text]:
+    """What is to be chosen in the call application, and what the double hears."""
+    names = (("camera", view.camera), ("microphone", view.microphone), ("hears", view.ears))
+    return [Text.assemble((f"{kind} ", DIM), (name or "none", "" if name else _FAIR)) for kind, name in names]
 
 
 def _row(one: Text, other: Text) -> Text:

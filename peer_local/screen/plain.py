@@ -17,7 +17,7 @@ from peer_local.screen.editor import LONGEST_CHARACTERS
 from peer_local.screen.keyboard import Keyboard
 from peer_local.screen.look import SPEAKERS
 from peer_local.screen.terminal_thread import TerminalThread
-from peer_local.screen.view import Line, View
+from peer_local.screen.view import NOT_YET, Line, View
 
 INTERVAL_S = 0.1
 WAITING_LINES = 1_000
@@ -41,7 +41,10 @@ def changes(before: View, after: View) -> list[str]:
     if (after.state, after.held) != (before.state, before.held):
         events.append(("state", "held" if after.held else after.state))
     if after.draft is not None and after.draft != before.draft:
-        events += [("draft", after.draft.text), ("", "/approve, /approve OTHER TEXT, or /veto")]
+        if after.draft.text == NOT_YET:
+            events.append(("draft", "is being thought of; /veto drops it"))
+        else:
+            events += [("draft", after.draft.text), ("", "/approve, /approve OTHER TEXT, or /veto")]
     if after.turns and after.turns[-1] != (before.turns or (None,))[-1]:
         events.append(("answer", f"{after.turns[-1].first_sound_ms / 1000:.2f} s"))
     events += [("warning", text) for text in after.warnings if text not in before.warnings]

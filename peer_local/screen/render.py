@@ -17,12 +17,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from peer_local.screen.conversation import conversation, draft_lines
+from peer_local.screen.conversation import conversation, draft_lines, wrap
 from peer_local.screen.desk import HELP
 from peer_local.screen.figures import figure_lines, waterfall
 from peer_local.screen.lettering import large
 from peer_local.screen.look import DIM, ON_AIR, STATE_STYLES, WARNING, fit, spread
-from peer_local.screen.view import View
+from peer_local.screen.view import NOT_YET, PendingDraft, View
 
 NARROWEST, LOWEST = 40, 12
 """A smaller terminal shows the beginning of the picture of this size."""
@@ -37,6 +37,8 @@ class Prompt:
     cursor: int = 0
     notice: str = ""
     help: bool = False
+    editing: bool = False
+    """The line is the draft, to be changed."""
 
 
 class Picture:
@@ -60,14 +62,15 @@ def render(view: View, width: int, height: int, prompt: Prompt | None = None) ->
     prompt = prompt or Prompt()
     wide, tall = max(width, NARROWEST), max(height, LOWEST)
     top = _banner(view, wide)
-    bottom = _prompt_lines(prompt, wide, draft=view.draft is not None)
-    warnings = [fit(Text(f" ▲ {text}", WARNING), wide) for text in view.warnings[: 1 if tall < 20 else 3]]
+    bottom = _prompt_lines(prompt, wide, draft=view.draft)
     figures = figure_lines(view, wide, stages=tall < _TALL) if tall >= 16 else []
     if tall >= _TALL:
         figures += waterfall(view, wide)
     if figures:
         figures = [_rule(wide), *figures]
     draft = draft_lines(view.draft, wide, at_most=max(3, tall // 4)) if view.draft else []
+    free = tall - sum(map(len, (top, bottom, figures, draft))) - 1
+    warnings = _warnings(view.warnings, wide, at_most=min(2 if tall < 20 else 4, max(1, free)))
     room = tall - sum(map(len, (top, bottom, warnings, figures, draft)))
     middle = _help_lines(wide, room) if prompt.help else conversation(view, wide, room)
     lines = [*top, *middle, *draft, *figures, *warnings, *bottom]
@@ -102,7 +105,7 @@ def _banner(view: View, width: int) -> list[Text]:
     return lines
 
 
-def _prompt_lines(prompt: Prompt, width: int, *, draft: bool) -> list[Text]:
+def _prompt_lines(prompt: Prompt, width: int, *, draft: PendingDraft | None) -> list[Text]:
     """The rule, the line being typed with its cursor, and below it the notice or what can be done."""
     room = width - 4
     start = max(0, prompt.cursor - room + 1)
@@ -111,9 +114,35 @@ def _prompt_lines(prompt: Prompt, width: int, *, draft: bool) -> list[Text]:
     typed = Text.assemble(
         (" ❯ ", "bold cyan"), shown[:place], (shown[place : place + 1], "reverse"), shown[place + 1 :]
     )
-    hint = "Enter say it · Tab edit · Esc drop it" if draft else "type to talk · /me /double /kill /stop · /help"
-    below = Text(f"   {prompt.notice}", WARNING) if prompt.notice else Text(f"   {hint}", DIM)
+    below = Text(f"   {prompt.notice}", WARNING) if prompt.notice else Text(f"   {_hint(prompt, draft)}", DIM)
     return [_rule(width), fit(typed, width), fit(below, width)]
+
+
+def _hint(prompt: Prompt, draft: PendingDraft | None) -> str:
+    """What the keys do now."""
+    if draft is None:
+        return "type to talk · /me /double /kill /stop · /help"
+    if prompt.editing:
+        return "Enter say this instead · Esc back to the draft as it was"
+    if prompt.text:
+        return "Enter send this line · Esc clear it, the draft waits"
+    if draft.text == NOT_YET:
+        return "The answer is being thought of · Esc drop it"
+    return "Enter say it · Tab edit · Esc drop it"
+
+
+def _warnings(warnings: tuple[str, ...], width: int, *, at_most: int) -> list[Text]:
+    """The first ones, on two lines each if need be, because what to do stands at the end of a sentence."""
+    lines: list[Text] = []
+    for warning in warnings:
+        rows = wrap(Text(warning, WARNING), width - 4)
+        if len(rows) > 2:
+            rows = [rows[0], Text(" ".join(row.plain for row in rows[1:]), WARNING)]
+        rows = [Text("   " if number else " ▲ ", WARNING).append_text(row) for number, row in enumerate(rows)]
+        if lines and len(lines) + len(rows) > at_most:
+            break
+        lines += [fit(row, width) for row in rows[:at_most]]
+    return lines
 
 
 def _help_lines(width: int, room: int) -> list[Text]:

@@ -54,7 +54,9 @@ class Screen:
 
     def _look(self) -> None:
         editor, desk = self._editor, self._desk
-        self._shown = (self._get_view(), Prompt(editor.text, editor.cursor, desk.notice, desk.help))
+        view = self._get_view()
+        editing = desk.editing(view.draft) and bool(editor.text)
+        self._shown = (view, Prompt(editor.text, editor.cursor, desk.notice, desk.help, editing))
 
     def _typed(self, keys: str) -> None:
         for event, text in self._editor.feed(keys):

@@ -15,6 +15,8 @@ State = Literal["listening", "processing", "speaking"]
 Speaker = Literal["call", "typed", "double", "self"]
 """Somebody in the call, the owner's typed lines, the double, the owner's own voice."""
 
+NOT_YET = "…"
+"""Stands for a draft that is still being thought of."""
 KEPT_LINES = 40
 """More than the tallest terminal shows of a conversation; the application need not keep more."""
 
@@ -70,11 +72,11 @@ class View:
     picture: str | None = None
     """What the camera shows: double, webcam, card, freeze, black."""
     camera: str | None = None
-    """Name of the virtual camera; None without one."""
+    """The virtual camera, as call applications list it; None without one."""
     camera_fps: float | None = None
     camera_target_fps: float | None = None
     microphone: str | None = None
-    """Name of the sound output that is the call's microphone; None without one."""
+    """The virtual microphone, as call applications list it; None without one."""
     ears: str | None = None
     """What the double listens to."""
     recording: bool = False

@@ -118,3 +118,26 @@ def test_the_status_holds_no_words_of_the_conversation() -> None:
     assert "четвер" not in shown and "Thursday" not in shown and "When?" not in shown
     assert figures(FULL)["draft"] is True and figures(FULL)["turns"] == [2010, 1422]
     assert figures(FULL)["ears_level_dbfs"] == -31 and figures(View())["ears_level_dbfs"] is None
+
+
+def test_a_missing_camera_is_said_and_the_devices_to_choose_are_named() -> None:
+    named = replace(WITHOUT_DRAFT, microphone="Understudy Microphone")
+    whole = "\n".join(text(named, 120, 40))
+    assert "camera OBS Virtual Camera" in whole and "microphone Understudy Microphone" in whole
+    whole = "\n".join(text(replace(named, camera=None), 80, 24))
+    assert "no camera" in whole and "30 fps" not in whole
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 18)])
+def test_a_warning_shows_its_cure_at_the_end(size: tuple[int, int]) -> None:
+    warning = "There is no virtual camera: install v4l2loopback-dkms, load the driver, and then start again."
+    lines = text(replace(WITHOUT_DRAFT, warnings=(warning,)), *size)
+    shown = " ".join(" ".join(lines).split())
+    assert warning in shown
+
+
+def test_the_hint_tells_what_the_keys_do_to_a_draft() -> None:
+    waiting = replace(FULL, draft=PendingDraft("When?", "…"))
+    assert "being thought of" in text(waiting, 80, 24)[-1]
+    assert "Esc back to the draft" in text(FULL, 80, 24, Prompt("On Friday", 0, editing=True))[-1]
+    assert "the draft waits" in text(FULL, 80, 24, Prompt("/me", 0))[-1]
