@@ -70,7 +70,9 @@ class App:
         self._gauges = Gauges()
         self._ears: Ears | None = None
         self._input: KeptDevice[SoundInput] | None = None
-        self._sounded_s = now()
+        self._watched_s = now()
+        self._taken_samples = 0
+        self._mute_s = 0.0
         self._unsent: list[tuple[str, float]] = []
         self._quit = asyncio.Event()
         self.air = Air(settings.camera, devices, who=settings.local.on_air)
@@ -225,11 +227,17 @@ class App:
             await asyncio.sleep(TICK_S)
 
     def _watch_sound(self) -> None:
+        """Build the connection anew when the device asks for its sound and gets none, not even silence."""
         now_s = self._now()
-        if not self.link.connected or self._reception is None or self._reception.player.figures().playing:
-            self._sounded_s = now_s
-        elif now_s - self._sounded_s > MUTE_S:
-            self._sounded_s = now_s
+        player = self._reception.player if self._reception is not None and self.link.connected else None
+        taken, self._taken_samples = self._taken_samples, player.taken_samples if player is not None else 0
+        if player is None or player.figures().playing:
+            self._mute_s = 0.0
+        elif player.taken_samples > taken:
+            self._mute_s += now_s - self._watched_s
+        self._watched_s = now_s
+        if self._mute_s > MUTE_S:
+            self._mute_s = 0.0
             self.link.renew("No sound comes from the double.")
 
     async def _take_commands(self, stack: AsyncExitStack) -> None:

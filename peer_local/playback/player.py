@@ -260,6 +260,11 @@ class SpeechPlayer:
             self._opens_at = timestamp
 
     @property
+    def taken_samples(self) -> int:
+        """How many samples the device has asked for so far."""
+        return self._device.samples
+
+    @property
     def last_onset_s(self) -> float | None:
         """When sound was heard for the last time after at least 200 ms of silence."""
         with self._lock:
