@@ -53,6 +53,10 @@ class Recorder:
 
     def __init__(self, file: Path, width_px: int, height_px: int, fps: int) -> None:
         """Begin `file`, or when it exists the next free one: call.mp4, call-2.mp4. Raises DeviceError."""
+        if file.is_dir():
+            raise DeviceError(f"{file} is a folder: name a file in it, such as {file / 'call.mp4'}.")
+        if file.suffix.lower() != ".mp4":
+            raise DeviceError(f"{file} is not named like an MP4 file: call it {file.with_suffix('.mp4').name}.")
         try:
             self.file = _begin(file)
             self._container = av.open(str(self.file), "w", format="mp4", options=dict(_CONTAINER))

@@ -27,8 +27,12 @@ def decoded(file: Path, rate_hz: int) -> Generator[Samples, None, None]:
     """
     try:
         container = av.open(str(file))
-    except (av.FFmpegError, OSError) as error:
-        raise DeviceError(f"{file} cannot be read as sound ({error}); name a WAV file.") from error
+    except FileNotFoundError:
+        raise DeviceError(f"There is no file {file}; name a WAV file that is there.") from None
+    except PermissionError:
+        raise DeviceError(f"{file} may not be read; allow it or name another WAV file.") from None
+    except (av.FFmpegError, OSError):
+        raise DeviceError(f"{file} holds no sound; name a WAV file.") from None
     with container:
         if not container.streams.audio:
             raise DeviceError(f"{file} holds no sound; name a WAV file.")

@@ -144,6 +144,14 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
         Recorder(tmp_path / "nowhere" / "call.mp4", WIDTH, HEIGHT, FPS)
 
 
+def test_what_is_no_mp4_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="is a folder: name a file in it"):
+        Recorder(tmp_path, WIDTH, HEIGHT, FPS)
+    with pytest.raises(DeviceError, match=r"call it call\.mp4"):
+        Recorder(tmp_path / "call.txt", WIDTH, HEIGHT, FPS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(tmp_path / "call.mp4", WIDTH, HEIGHT, FPS)
 

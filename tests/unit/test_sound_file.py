@@ -92,9 +92,9 @@ def test_a_listener_that_raises_does_not_end_it(speech: Path) -> None:
 def test_a_file_without_sound_says_so(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("no sound in here")
-    with pytest.raises(DeviceError, match=r"notes\.txt cannot be read as sound .*; name a WAV file"):
+    with pytest.raises(DeviceError, match=r"notes\.txt holds no sound; name a WAV file"):
         open_file(text)(Notes(), 16_000)
-    with pytest.raises(DeviceError, match="cannot be read as sound"):
+    with pytest.raises(DeviceError, match=r"^There is no file \S+missing\.wav; name a WAV file that is there\.$"):
         open_file(tmp_path / "missing.wav")(Notes(), 16_000)
 
 
