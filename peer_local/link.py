@@ -57,13 +57,20 @@ class Link:
         self.state: LinkState = "joining"
         self.losses = 0
         """Connections that were up and got lost."""
-        self.problem: str | None = None
-        """What its owner should know, one sentence."""
+        self._refused: str | None = None
+        self._in_room = False
 
     @property
     def rtt_s(self) -> float | None:
         """Of the last ping on the data channel."""
         return self._connection.rtt_s if self._connection else None
+
+    @property
+    def problem(self) -> str | None:
+        """What its owner should know, one sentence."""
+        if self._refused is not None or self._wire.trouble is None:
+            return self._refused
+        return f"{self._wire.trouble}; start it or set UNDERSTUDY_LOCAL__SIGNALING_URL."
 
     @property
     def connected(self) -> bool:
@@ -93,7 +100,7 @@ class Link:
             if not self.connected:
                 raise
             logger.warning("token_refused_during_a_call", extra={"code": error.code})
-            self.problem = f"{error} The call goes on, but once lost it cannot be joined again."
+            self._refused = f"{error} The call goes on, but once lost it cannot be joined again."
             self._performer = None
             await self._lost.wait()
             raise
@@ -136,6 +143,9 @@ class Link:
         """We are in the room, perhaps anew and under a new name, which no answer to an earlier offer can reach."""
         if self._connection is not None:
             self._connection.doubt("The room was joined anew.")
+        self._in_room = True
+        if performer is None and self.state == "joining":
+            self._enter("waiting")
         self._meet(performer)
 
     async def _serve(self) -> None:
@@ -144,7 +154,7 @@ class Link:
         while True:
             was_up = False
             if self._performer is None:
-                self._enter("waiting")
+                self._enter("waiting" if self._in_room else "joining")
             else:
                 self._enter("connecting")
                 try:

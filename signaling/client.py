@@ -37,6 +37,9 @@ from signaling.rooms import REPLACED, Relayed
 
 log = logging.getLogger(__name__)
 
+PATIENT_VISITS = 2
+"""A service that is just being restarted is back after so many tries."""
+
 _HOPELESS: dict[str, type[SignalingError]] = {kind.code: kind for kind in (BadToken, UnsupportedVersion)}
 
 
@@ -85,6 +88,13 @@ class SignalingClient:
         self._task: asyncio.Task[None] | None = None
         self._was_in = False
         self._ended = False
+        self._missed_visits = 0
+        self._trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the room has not been joined for PATIENT_VISITS tries, a clause without its full stop; else None."""
+        return self._trouble if self._missed_visits >= PATIENT_VISITS else None
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="signaling-client")
@@ -150,6 +160,8 @@ class SignalingClient:
             reason = type(error).__name__
             if isinstance(error, aiohttp.WSServerHandshakeError):
                 address, reason = f"{address}{self._url.path}", f"HTTP {error.status}"
+            self._missed_visits += 1
+            self._trouble = f"The signaling service at {address} cannot be reached"
             log.warning("signaling_unreachable", extra={"address": address, "reason": reason})
             return True
         async with socket:
@@ -176,6 +188,7 @@ class SignalingClient:
                     patience.reschedule(None)
                     self._backoff.reset()
                     self._was_in = True
+                    self._missed_visits = 0
                     self._socket = socket
                 elif isinstance(message, Error) and message.fatal:
                     return await self._refused(message)

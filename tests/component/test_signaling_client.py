@@ -109,6 +109,29 @@ async def test_attempts_become_rare_while_nobody_is_there() -> None:
     assert [round(delay_s, 2) for delay_s in naps.delays_s] == [0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
 
 
+async def test_a_service_that_stays_away_is_told_of_until_the_room_is_joined() -> None:
+    port = unused_port()
+    missed = asyncio.Event()
+    coming = asyncio.Event()
+    told: list[str | None] = []
+
+    async def nap(_: float) -> None:
+        told.append(peer.trouble)
+        if len(told) == 2:
+            missed.set()
+        if len(told) >= 2:
+            await coming.wait()
+
+    peer = SignalingClient(f"http://127.0.0.1:{port}", "main", token("operator"), sleep=nap)
+    async with asyncio.timeout(PATIENCE_S), peer:
+        await missed.wait()
+        async with serving(port=port):
+            coming.set()
+            await welcome(peer)
+            assert peer.trouble is None
+    assert told[:2] == [None, f"The signaling service at ws://127.0.0.1:{port} cannot be reached"]
+
+
 async def test_a_wrong_token_ends_it_with_the_reason() -> None:
     naps = Naps()
     async with serving(clock=lambda: NOW_S + 3600) as service, client(service.url, "viewer", naps) as viewer:
