@@ -45,12 +45,15 @@ def run(arguments: list[str]) -> int:
 
 def local(arguments: list[str]) -> int:
     """Be the operator; what is not a run (doctor, takeover …, --help) goes to peer_local alone."""
-    if arguments and (not arguments[0].startswith("-") or {"--help", "--print-config"} & set(arguments)):
+    command = arguments and not arguments[0].startswith("-") and arguments[0] != "run"
+    if command or {"-h", "--help", "--print-config"} & set(arguments):
         return _call(_environment(), "-m", "peer_local", *arguments)
-    return _launch(["operator", *arguments], weights="ears" if _performs_elsewhere() else "embedded")
+    return _launch(["operator", *arguments], weights="ears" if _performs_elsewhere(arguments) else "embedded")
 
 
-def _performs_elsewhere() -> bool:
+def _performs_elsewhere(arguments: list[str]) -> bool:
+    if any(argument.partition("=")[0].replace("-", "_") == "__local.signaling_url" for argument in arguments):
+        return True
     name = "UNDERSTUDY_LOCAL__SIGNALING_URL"
     env_file = ROOT / ".env"
     lines = env_file.read_text(errors="replace").splitlines() if env_file.is_file() else []

@@ -5,7 +5,8 @@
               └─► peer_local    with `operator` only: camera, microphone and ears, in this terminal
     browser  ───► http://127.0.0.1:PORT/#room=…&token=…
 
-With `operator` and UNDERSTUDY_LOCAL__SIGNALING_URL set, the double performs elsewhere and only peer_local is started.
+With `operator` and a signaling address that is named (UNDERSTUDY_LOCAL__SIGNALING_URL, --local.signaling_url), the
+double performs elsewhere and only peer_local is started.
 
 The secret and the tokens are made anew at each start and passed in the environment only. Both children end with the
 launcher, however it ends; when one of them ends by itself, the launcher says so and stops the other.
@@ -21,7 +22,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -31,6 +32,8 @@ from platformdirs import user_log_path
 from pydantic import BaseModel
 
 from deploy.ports import PortError, choose_port
+from peer_local.flags import load, parse
+from peer_local.settings import Settings as OperatorSettings
 from signaling import auth
 from signaling.protocol import Role, Room
 from signaling.settings import SettingsError, SignalingSettings, StrictSettings
@@ -41,6 +44,8 @@ SIGNALING_START_S = 20.0
 PERFORMER_START_S = 300.0
 """Reading 1.4 GB of weights from a slow disk."""
 STOP_S = 5.0
+OPERATOR_STOP_S = 4.0
+"""In which peer_local takes its virtual microphone and its key away before it is ended by force."""
 KILL_RESERVE = 0.9
 """Part of that time in which the children may end by themselves."""
 HEALTH_TIMEOUT_S = 2.0
@@ -48,6 +53,14 @@ POLL_S = 0.2
 SLOW_REPORT_S = 15.0
 NEW_PROCESS_GROUP = 0x200
 """Windows' CREATE_NEW_PROCESS_GROUP."""
+
+
+STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+"""Ctrl-C, a supervisor, and the terminal's window that closes: SIGHUP, on Windows SIGBREAK."""
+
+
+class Told(KeyboardInterrupt):
+    """A signal that, other than Ctrl-C in a terminal, reached the launcher alone."""
 
 
 class LaunchError(Exception):
@@ -58,16 +71,11 @@ class _RoomSettings(BaseModel):
     room: Room = "main"
 
 
-class _OperatorSettings(BaseModel):
-    signaling_url: str | None = None
-
-
 class LocalSettings(StrictSettings):
     """What the launcher itself has to know; the children read the rest."""
 
     signaling: SignalingSettings = SignalingSettings()
     remote: _RoomSettings = _RoomSettings()
-    local: _OperatorSettings = _OperatorSettings()
 
 
 @dataclass(frozen=True)
@@ -222,12 +230,31 @@ def launch(settings: LocalSettings, children: Children, say: Callable[[str], Non
     return product
 
 
-def operate(environment: Mapping[str, str], arguments: Sequence[str]) -> int:
-    """Run peer_local in this terminal until it ends, and return its exit status."""
+def performs_elsewhere(arguments: Sequence[str]) -> bool:
+    """Whether the operator names a signaling service. Raises SettingsError for what peer_local would refuse."""
+    flags = parse(OperatorSettings, arguments)
+    if flags.words not in ((), ("run",)):
+        raise SettingsError(f"{flags.words[-1]} is not a flag; flags begin with two hyphens, --help shows them.")
+    local = load(OperatorSettings, flags).local
+    return bool(local.signaling_url) and "signaling_url" in local.model_fields_set
+
+
+def operate(environment: Mapping[str, str], arguments: Sequence[str], stop_s: float = OPERATOR_STOP_S) -> int:
+    """Run peer_local in this terminal until it ends, and return its exit status; 0 when it was told to end."""
     process = subprocess.Popen([sys.executable, "-m", "peer_local", *arguments], env={**os.environ, **environment})
     while True:
         try:
-            return process.wait()
+            status = process.wait()
+            return status if status >= 0 else 128 - status
+        except Told:
+            _ignore_signals()
+            process.terminate()
+            try:
+                process.wait(stop_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            return 0
         except KeyboardInterrupt:  # Ctrl-C reached peer_local too, which takes its leave
             continue
 
@@ -263,11 +290,12 @@ def _open_log() -> BinaryIO:
 
 def _run(arguments: Sequence[str], operator: bool, stack: ExitStack) -> int:
     children = Children()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
     try:
         settings = LocalSettings.load()
-        if operator and settings.local.signaling_url:
+        if operator and performs_elsewhere(arguments[1:]):
             return operate({}, arguments[1:])
         if operator:
             children.log = stack.enter_context(_open_log())
@@ -293,17 +321,22 @@ def _run(arguments: Sequence[str], operator: bool, stack: ExitStack) -> int:
         _say("Stopping …")
         return 0
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
         children.stop()
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    with suppress(OSError):  # the terminal is gone
+        print(line, flush=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt if number == signal.SIGINT else Told
+
+
+def _ignore_signals() -> None:
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import Children, LaunchError, performer_is_there, wait_until
+from deploy.local import Children, LaunchError, performer_is_there, performs_elsewhere, wait_until
 from deploy.ports import PortError, choose_port
 from signaling.settings import SettingsError
 
@@ -163,3 +163,43 @@ def test_the_child_program_says_what_it_is_for(arguments: list[str], status: int
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == status
     assert "python -m deploy.child MODULE" in done.stdout + done.stderr
+
+
+def test_the_operators_flags_are_looked_at_before_anything_is_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UNDERSTUDY_LOCAL__SIGNALING_URL", raising=False)
+    assert not performs_elsewhere([]) and not performs_elsewhere(["run", "--camera.fps", "25"])
+    assert performs_elsewhere(["--local.signaling_url", "wss://meet.example.org/ws"])
+    for wrong in (["--camera.fpz", "25"], ["--camera.fps", "many"], ["run", "twice"]):
+        with pytest.raises(SettingsError):
+            performs_elsewhere(wrong)
+    monkeypatch.setenv("UNDERSTUDY_LOCAL__SIGNALING_URL", "wss://meet.example.org/ws")
+    assert performs_elsewhere([])
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(("listens", "ended"), [(True, "polite\n"), (False, "")])
+def test_a_launcher_that_is_told_to_end_ends_the_operators_program(
+    tmp_path: Path, name: str, listens: bool, ended: str
+) -> None:
+    handler = "lambda *_: (print('polite', flush=True), sys.exit(0))" if listens else "signal.SIG_IGN"
+    body = "import signal, sys, time\n"
+    body += f"signal.signal(signal.SIGTERM, {handler})\nprint('up', flush=True)\ntime.sleep(60)"
+    environment = program(tmp_path, "peer_local_fake", body)
+    launcher = (
+        "import signal, subprocess, sys\n"
+        "from deploy import local\n"
+        "run = subprocess.Popen\n"
+        "local.subprocess.Popen = lambda command, **rest: run([*command[:2], 'peer_local_fake'], **rest)\n"
+        "for number in local.STOPS: signal.signal(number, local._interrupt)\n"
+        "sys.exit(local.operate({}, [], stop_s=0.3))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", launcher], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "up\n"
+    process.send_signal(signal.Signals[name])
+    assert process.wait(20) == 0
+    with process.stdout as rest:
+        assert rest.read() == ended, "it closed its end of the pipe: it is gone"
