@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from peer_local.devices.choose import Sound
 from peer_local.devices.paced import PacedOutput
 from peer_local.devices.recorder import Recorder
 from peer_local.devices.webcam import open_webcam
+from peer_local.doctor.network import read_token
 from peer_local.errors import LocalError
 from peer_local.interfaces import OpenSoundInput
 from peer_local.listening.echo import echo_canceller
@@ -31,12 +33,18 @@ from peer_local.screen.screen import Screen, possible
 from peer_local.settings import Settings
 from signaling import logs
 from signaling.client import SignalingClient
-from signaling.errors import SignalingError
+from signaling.errors import BadToken, SignalingError
 
 logger = logging.getLogger("peer_local")
 
 FORESEEN = (LocalError, ModelError, SignalingError, ValueError, OSError)
 """What a person can do something about; each says in one sentence what."""
+STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+"""Ctrl-C, a supervisor, and the terminal's window that closes: SIGHUP, on Windows SIGBREAK."""
+NO_TOKEN = (
+    "Run `make local`, or set UNDERSTUDY_LOCAL__TOKEN to an operator's token "
+    "(`python -m signaling token --role operator` on the machine of the service)."
+)
 HEARTBEAT_S = 4.0
 """A laptop changes its network: a dead socket to the service must be noticed within half of this again."""
 
@@ -45,8 +53,10 @@ def run(settings: Settings) -> int:
     """Run until told to stop; the exit status is 0 then, and 1 with one sentence when it cannot start or go on."""
     local = settings.local
     if local.token is None:
-        message = "UNDERSTUDY_LOCAL__TOKEN is not set; make one with `python -m signaling token --role operator`."
-        return _refuse(message, 2)
+        return _refuse(NO_TOKEN, 2)
+    token = local.token.get_secret_value()
+    if problem := read_token(token, local.room, 0.0)[0]:  # whether it has expired, the service's clock decides
+        return _refuse(_no_good(problem), 2)
     on_screen = local.view == "screen" or (local.view == "auto" and possible())
     log = LogTail() if on_screen else sys.stderr
     logs.setup(local.log_level, stream=log)
@@ -54,20 +64,25 @@ def run(settings: Settings) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     cv2.setNumThreads(1)  # pictures are small: more threads cost more than they save
     try:
-        return asyncio.run(_run(settings, local.token.get_secret_value(), on_screen=on_screen))
+        return asyncio.run(_run(settings, token, on_screen=on_screen))
+    except (KeyboardInterrupt, asyncio.CancelledError):  # told to end before it was there
+        return 0
     except FORESEEN as error:
-        return _refuse(error, 1)
+        return _refuse(_sentence(error, token, local.room), 1)
     except BaseExceptionGroup as group:
         foreseen, rest = group.split(FORESEEN)
         if rest is not None or foreseen is None:
             raise
-        return _refuse(_first(foreseen), 1)
+        return _refuse(_sentence(_first(foreseen), token, local.room), 1)
     finally:
         if isinstance(log, LogTail):
             log.release(sys.stderr)
 
 
 async def _run(settings: Settings, token: str, *, on_screen: bool) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    _when_told(task.cancel)
     async with AsyncExitStack() as stack:
         sound = Sound(settings.microphone, settings.ears)
         stack.push_async_callback(asyncio.to_thread, sound.close)
@@ -76,12 +91,7 @@ async def _run(settings: Settings, token: str, *, on_screen: bool) -> int:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         wire = SignalingClient(settings.local.signaling_url, settings.local.room, token, heartbeat_s=HEARTBEAT_S)
         app = App(settings, wire=wire, devices=devices_of(settings, sound), tasks=tasks, hearing=hearing)
-        loop = asyncio.get_running_loop()
-        for stop in (signal.SIGINT, signal.SIGTERM):
-            if sys.platform == "win32":
-                signal.signal(stop, lambda *_: loop.call_soon_threadsafe(app.quit))
-            else:
-                loop.add_signal_handler(stop, app.quit)
+        _when_told(app.quit)
         keyboard = open_keyboard(key_by_key=on_screen)
         shown = Screen if on_screen else PlainLog
         showing = tasks.create_task(shown(app.view, app, app.quit, keyboard=keyboard).run(), name="screen")
@@ -128,9 +138,34 @@ async def load_hearing(settings: Settings, open_input: OpenSoundInput, stack: As
     return Hearing(vad, turn, asr, settings.asr.language, open_input, canceller)
 
 
+def _when_told(end: Callable[[], object]) -> None:
+    """Call `end` on the loop at each of STOPS; what nohup has switched off stays so."""
+    loop = asyncio.get_running_loop()
+    for stop in STOPS:
+        if signal.getsignal(stop) is signal.SIG_IGN:
+            continue
+        if sys.platform == "win32":
+            signal.signal(stop, lambda *_: loop.call_soon_threadsafe(end))
+        else:
+            loop.add_signal_handler(stop, end)
+
+
 def _refuse(reason: object, status: int) -> int:
-    print(f"peer_local: {reason}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # the terminal is gone
+        print(f"peer_local: {reason}", file=sys.stderr, flush=True)
     return status
+
+
+def _sentence(error: BaseException, token: str, room: str) -> object:
+    """What a person reads of an error; that of a refused token is written for a viewer with a link."""
+    if not isinstance(error, BadToken):
+        return error
+    return _no_good(read_token(token, room, time.time())[0] or "the service refuses it")
+
+
+def _no_good(problem: str) -> str:
+    remedy = "make one with `python -m signaling token --role operator` on the machine of the service."
+    return f"The token in UNDERSTUDY_LOCAL__TOKEN is no good, {problem}; {remedy}"
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

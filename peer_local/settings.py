@@ -1,15 +1,15 @@
 """Settings of the laptop's side: its own sections and those of the engines that listen."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from models.settings import HearingSettings, Section
 from peer_local.interfaces import Who
 from signaling.protocol import Room
-from signaling.settings import StrictSettings
+from signaling.settings import SettingsError, StrictSettings
 
 Mode = Literal["converse", "repeat", "approve", "addressed"]
 """Who decides what the double says; see peer_local/listening/modes.py."""
@@ -99,6 +99,12 @@ class PlayoutSettings(Section):
     lowest_ms: int = Field(default=40, ge=20, le=200)
     highest_ms: int = Field(default=200, ge=40, le=500)
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.lowest_ms > self.highest_ms:
+            raise ValueError(f"lowest_ms, {self.lowest_ms}, must not be above highest_ms, {self.highest_ms}")
+        return self
+
 
 class RecorderSettings(Section):
     file: Path | None = None
@@ -116,3 +122,12 @@ class Settings(StrictSettings, HearingSettings):
     ears: EarsSettings = EarsSettings()
     playout: PlayoutSettings = PlayoutSettings()
     recorder: RecorderSettings = RecorderSettings()
+
+    @model_validator(mode="after")
+    def _somebody_is_on_air(self) -> Self:
+        if self.local.on_air == "self" and self.camera.webcam is None and self.microphone.real is None:
+            raise SettingsError(
+                "UNDERSTUDY_LOCAL__ON_AIR is self, but neither your microphone nor your webcam is named; set "
+                "UNDERSTUDY_MICROPHONE__REAL=default, or UNDERSTUDY_CAMERA__WEBCAM=0, or both."
+            )
+        return self
