@@ -1,26 +1,34 @@
 """`python -m peer_local`: be in a call as the double's operator; or one command to the program that runs already.
 
-    python -m peer_local [--section.key value …]      run
-    python -m peer_local doctor [--json] [--fix]      what works on this machine, and the next step
-    python -m peer_local kill | takeover self | …     a command, see control_client.py
+    make local ARGS="--section.key value …"      run
+    make local ARGS="doctor [--json] [--fix]"    what works on this machine, and the next step
+    make local ARGS="kill"                       a command, see control_client.py
 
 Imports are made where they are used: a kill switch must not wait for what only a run needs.
 """
 
-import json
+import signal
 import sys
+
+if __name__ == "__main__":
+    # Ctrl-C before a run takes it over, most of it imports, ends the program without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import difflib
+import json
 from collections.abc import Sequence
 
-from peer_local.control_client import COMMANDS, describe, send
+from peer_local.control_client import COMMANDS, WrongWords, describe, send
 from peer_local.errors import ControlRefused
 
-USAGE = """usage: python -m peer_local [COMMAND] [--section.key value …]
+USAGE = """usage: make local ARGS="[COMMAND] [--section.key value …]"
 
 The operator's side of the double: joins the room, hears the call, and puts the double's voice and face into a virtual
-microphone and camera. Typed lines are for the double, lines that begin with / are commands.
+microphone and camera. Typed lines are for the double, lines that begin with / are commands. Without make, write
+`.venv/bin/python -m peer_local` in place of `make local`; it needs an operator's token then.
 
 commands:
-  (none)                    run, until /quit or Ctrl-C
+  run (or none)             run, until /quit or Ctrl-C
   doctor [--json] [--fix]   look at the machine: what works, what does not, and what to do about it
   {commands}
 
@@ -40,9 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(name: str, words: list[str]) -> int:
+    if {"-h", "--help"} & set(words):
+        print(
+            f'usage: make local ARGS="{COMMANDS[name][1]}"'.replace('"text"', "text").replace('"edited text"', "text")
+        )
+        return 0
     as_json = "--json" in words
     try:
         reply = send(name, *(word for word in words if word != "--json"))
+    except WrongWords as error:
+        print(error, file=sys.stderr)
+        return 2
     except ControlRefused as error:
         print(error, file=sys.stderr)
         return 1
@@ -68,8 +84,7 @@ def _program(arguments: list[str]) -> int:
         if flags.words and flags.words[0] in COMMANDS:
             return _command(flags.words[0], list(flags.words[1:]))
         if flags.words not in ((), ("run",), ("doctor",)):
-            names = ", ".join(("run", "doctor", *COMMANDS))
-            raise SettingsError(f"{flags.words[0]} is not a command; commands are {names}.")
+            raise SettingsError(_unknown(flags.words))
         settings = load(Settings, flags)
     except SettingsError as error:
         print(error, file=sys.stderr)
@@ -84,6 +99,18 @@ def _program(arguments: list[str]) -> int:
     from peer_local.program import run
 
     return run(settings)
+
+
+def _unknown(words: Sequence[str]) -> str:
+    """What is wrong with words that are neither a command nor a flag."""
+    names = ("run", "doctor", *COMMANDS)
+    if words[0] in names:  # those of COMMANDS have been sent
+        return f"{words[0]} takes no {words[1]!r}; --help shows what it takes."
+    if words[0].startswith("-"):
+        return f"{words[0]} is not a flag; flags begin with two hyphens, --help shows them."
+    near = difflib.get_close_matches(words[0].lower(), names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"commands are {', '.join(names)}."
+    return f"{words[0] or 'An empty word'} is not a command; {hint}"
 
 
 if __name__ == "__main__":

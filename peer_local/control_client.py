@@ -1,6 +1,6 @@
 """The other end of control.py: one command to the running program, then done.
 
-    python -m peer_local takeover self | kill | mode repeat | say "…" | interrupt | approve ["…"] | veto | status
+    make local ARGS="takeover self"    or kill, mode repeat, say …, interrupt, approve, veto, record start, status
 
 Only the standard library: the interpreter's start is what a command costs, and a kill switch must not wait for more.
 """
@@ -17,7 +17,11 @@ from peer_local.errors import ControlRefused
 
 HOST = "127.0.0.1"
 TIMEOUT_S = 2.0
-NOT_RUNNING = "No double is running on this machine; start it with `python -m peer_local`."
+NOT_RUNNING = "No double is running on this machine; start it with `make local`."
+
+WHO = ("self", "double", "nobody")
+MODES = ("converse", "repeat", "approve", "addressed")
+"""As peer_local.interfaces.Who and peer_local.settings.Mode, which cost half a second to import."""
 
 Body = dict[str, Any]
 
@@ -26,8 +30,8 @@ def _nothing(words: Sequence[str]) -> Body | None:
     return None if words else {}
 
 
-def _one(key: str) -> Callable[[Sequence[str]], Body | None]:
-    return lambda words: {key: words[0]} if len(words) == 1 else None
+def _one(key: str, *choices: str) -> Callable[[Sequence[str]], Body | None]:
+    return lambda words: {key: words[0]} if len(words) == 1 and words[0] in choices else None
 
 
 def _text(words: Sequence[str]) -> Body | None:
@@ -36,9 +40,9 @@ def _text(words: Sequence[str]) -> Body | None:
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], Body | None], str]] = {
     "status": (_nothing, "status [--json]"),
-    "takeover": (_one("who"), "takeover self|double|nobody"),
+    "takeover": (_one("who", *WHO), f"takeover {'|'.join(WHO)}"),
     "kill": (_nothing, "kill"),
-    "mode": (_one("mode"), "mode converse|repeat|approve|addressed"),
+    "mode": (_one("mode", *MODES), f"mode {'|'.join(MODES)}"),
     "say": (_text, 'say "text"'),
     "interrupt": (_nothing, "interrupt"),
     "approve": (lambda words: _text(words) or {}, 'approve ["edited text"]'),
@@ -51,6 +55,10 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], Body | None], str]] = {
 """Command → what its words mean as a request, and how it is written."""
 
 
+class WrongWords(ControlRefused):
+    """The words after a command are not what it takes."""
+
+
 def send(
     command: str,
     *words: str,
@@ -60,12 +68,15 @@ def send(
 ) -> dict[str, Any]:
     """Give a command of COMMANDS to the program that was started last (the one on `port`, if given); its reply.
 
-    Raises ControlRefused, one sentence: nothing runs, it does not answer, it refuses, or the words are wrong.
+    Raises ControlRefused, one sentence: nothing runs, it does not answer, it refuses; WrongWords for wrong words.
     """
     body_of, usage = COMMANDS[command]
     body = body_of(list(words))
     if body is None:
-        raise ControlRefused(f"Write it as `{usage}`.")
+        name, _, choices = usage.partition(" ")
+        *others, last = choices.split("|")
+        said = f"{name} {', '.join(others)} or {last}" if others else f"`{usage}`"
+        raise WrongWords(f"Write {said}.")
     for key, path in control_file.find(port, places):
         try:
             status, reply = _request(key, command, body, timeout_s)

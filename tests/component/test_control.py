@@ -156,13 +156,13 @@ async def test_a_command_that_crashes_does_not_end_the_server(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["takeover", "me"], "who is one of double, self, nobody."),
-        (["mode", "sing"], "mode is one of converse, repeat, approve, addressed."),
+        (["takeover", "me"], "Write takeover self, double or nobody."),
+        (["mode", "foo"], "Write mode converse, repeat, approve or addressed."),
         (["say", "x" * 2_001], "text: string should have at most 2000 characters."),
-        (["takeover"], "Write it as `takeover self|double|nobody`."),
-        (["say"], 'Write it as `say "text"`.'),
-        (["kill", "now"], "Write it as `kill`."),
-        (["record", "please"], "Write it as `record start|stop`."),
+        (["takeover"], "Write takeover self, double or nobody."),
+        (["say"], 'Write `say "text"`.'),
+        (["kill", "now"], "Write `kill`."),
+        (["record", "please"], "Write record start or stop."),
     ],
 )
 async def test_a_wrong_command_is_one_sentence(
