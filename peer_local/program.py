@@ -22,7 +22,7 @@ from peer_local.devices.choose import Sound
 from peer_local.devices.paced import PacedOutput
 from peer_local.devices.recorder import Recorder
 from peer_local.devices.webcam import open_webcam
-from peer_local.doctor.network import read_token
+from peer_local.doctor.network import NO_TOKEN, read_token
 from peer_local.errors import LocalError
 from peer_local.interfaces import OpenSoundInput
 from peer_local.listening.echo import echo_canceller
@@ -41,10 +41,6 @@ FORESEEN = (LocalError, ModelError, SignalingError, ValueError, OSError)
 """What a person can do something about; each says in one sentence what."""
 STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 """Ctrl-C, a supervisor, and the terminal's window that closes: SIGHUP, on Windows SIGBREAK."""
-NO_TOKEN = (
-    "Run `make local`, or set UNDERSTUDY_LOCAL__TOKEN to an operator's token "
-    "(`python -m signaling token --role operator` on the machine of the service)."
-)
 HEARTBEAT_S = 4.0
 """A laptop changes its network: a dead socket to the service must be noticed within half of this again."""
 

@@ -1,5 +1,7 @@
 """Cameras and sound devices."""
 
+import re
+
 from peer_local.devices.camera import MODPROBE
 from peer_local.devices.choose import CABLES, CALL_CABLE_DARWIN
 from peer_local.devices.pulse import CABLE_SINK, CABLE_SOURCE, CABLE_SOURCE_TITLE
@@ -17,18 +19,14 @@ _CAMERA_STEPS = {
     "darwin": "brew install --cask obs, press Start Virtual Camera once, then System Settings > General > Login Items "
     "& Extensions > Camera Extensions > OBS.",
 }
-_SOUND_SERVER_STEPS = {
-    "linux": "systemctl --user start pipewire pipewire-pulse, or pulseaudio --start",
-    "win32": "Restart the service Windows Audio: Win+R, services.msc.",
-    "darwin": "sudo killall coreaudiod",
-}
+_START_SOUND_SERVER = "systemctl --user start pipewire pipewire-pulse, or pulseaudio --start"
 _CABLE_STEPS = {
-    "linux": "python -m peer_local doctor --fix",
+    "linux": 'make local ARGS="doctor --fix"',
     "win32": "Install VB-Audio Virtual Cable from vb-audio.com/Cable as administrator, then restart Windows.",
     "darwin": "brew install blackhole-2ch, then restart the Mac.",
 }
 _CALL_STEPS = {
-    "linux": "Connect a loudspeaker or headphones, or name the output of the call: --ears.device NAME",
+    "linux": "Connect a loudspeaker or headphones, or name the call's output: UNDERSTUDY_EARS__DEVICE=NAME in .env",
     "win32": "Settings > System > Sound > Output: choose a loudspeaker or headphones.",
     "darwin": "brew install blackhole-16ch; Audio MIDI Setup > + > Multi-Output Device: tick it and your loudspeaker; "
     "choose that as speaker in the call.",
@@ -58,16 +56,20 @@ def virtual_camera(machine: Machine, settings: Settings) -> Finding:
 def webcam(machine: Machine, settings: Settings) -> Finding:
     make = _make("webcam", "Your webcam")
     device = settings.camera.webcam
+    if device is None and machine.webcams() == []:
+        return make(
+            "warning", "there is none: a takeover shows the card", "Connect one, if you want to be seen yourself."
+        )
     if device is None:
         return make(
             "warning",
             "none is named: a takeover shows the card",
-            "Name it: --camera.webcam 0 (on Linux its name does, too)",
+            "Name it: UNDERSTUDY_CAMERA__WEBCAM=0 in .env (on Linux its name does, too)",
         )
     try:
         size = machine.webcam_size_px(device, WEBCAM_PATIENCE_S)
     except DeviceError as error:
-        return make("warning", str(error), "Name another one: --camera.webcam NUMBER")
+        return make("warning", str(error), "Name another one: UNDERSTUDY_CAMERA__WEBCAM=NUMBER in .env")
     if size is None:
         return make("warning", f"{device} gives no pictures", step(machine.platform, _PRIVACY_STEPS))
     return make("ok", f"{device}, {size[0]}x{size[1]}")
@@ -85,15 +87,14 @@ def virtual_microphone(machine: Machine, settings: Settings) -> Finding:
             wanted = microphone.device or CABLES[machine.platform]
             return make("ok", find(machine.sound_devices(), wanted, "output").name)
         if not machine.cable_exists():
-            return make("warning", "not there yet; the program makes it at its start", here)
+            return make("ok", "not there yet; the program makes it at its start")
         if not any(device.server_name == CABLE_SINK for device in machine.sound_devices()):
             step_text = "sudo apt-get install -y libasound2-plugins"
             return make(missing, "on the sound server, but PortAudio cannot reach it", step_text)
     except DeviceError as error:
         if microphone.device is not None:
-            return make(missing, str(error), "--microphone.device with one of the names above")
-        no_server = machine.platform not in CABLES
-        return make(missing, _brief(error), step(machine.platform, _SOUND_SERVER_STEPS) if no_server else here)
+            return make(missing, str(error), "UNDERSTUDY_MICROPHONE__DEVICE=NAME in .env, with one of the names above")
+        return make(missing, _brief(error), _server_step(machine, error) or here)
     return make("ok", f"{CABLE_SOURCE_TITLE}: choose it in the call")
 
 
@@ -101,8 +102,10 @@ def real_microphone(machine: Machine, settings: Settings) -> Finding:
     make = _make("real_microphone", "Your microphone")
     wanted = settings.microphone.real
     if wanted is None:
-        return make("warning", "none is named: a takeover is silent", "Name it: --microphone.real default")
-    return _input(machine, make, "warning", None if wanted == "default" else wanted, "--microphone.real")
+        return make(
+            "warning", "none is named: a takeover is silent", "Name it: UNDERSTUDY_MICROPHONE__REAL=default in .env"
+        )
+    return _input(machine, make, "warning", None if wanted == "default" else wanted, "UNDERSTUDY_MICROPHONE__REAL")
 
 
 def call_sound(machine: Machine, settings: Settings) -> Finding:
@@ -112,14 +115,15 @@ def call_sound(machine: Machine, settings: Settings) -> Finding:
         return make("ok", "nothing but typed lines, by ears.source")
     if ears.source == "file":
         if ears.file is None or not machine.is_file(ears.file):
-            return make("fail", f"no such file: {ears.file}", "--ears.file with a WAV file")
+            return make("fail", f"no such file: {ears.file}", "UNDERSTUDY_EARS__FILE=FILE in .env, with a WAV file")
         return make("ok", f"the file {ears.file.name}")
     if ears.source == "microphone":
-        return _input(machine, make, "fail", ears.device, "--ears.device")
+        return _input(machine, make, "fail", ears.device, "UNDERSTUDY_EARS__DEVICE")
     try:
         return _call(machine, make, ears.device)
     except DeviceError as error:
-        return make("fail", str(error), step(machine.platform, _CALL_STEPS))
+        server = _server_step(machine, error)
+        return make("fail", _brief(error) if server else str(error), server or step(machine.platform, _CALL_STEPS))
 
 
 class _make:
@@ -150,13 +154,19 @@ def _call(machine: Machine, make: _make, wanted: str | None) -> Finding:
     return make("ok", f"what {_title(machine.sound_devices(), sink, 'output')} plays")
 
 
-def _input(machine: Machine, make: _make, without: Verdict, wanted: str | None, flag: str) -> Finding:
+def _input(machine: Machine, make: _make, without: Verdict, wanted: str | None, variable: str) -> Finding:
     try:
         device = find(machine.sound_devices(), wanted, "input")
     except DeviceError as error:
-        return make(without, str(error), f"Connect a microphone, or name another one: {flag} NAME")
+        server = _server_step(machine, error)
+        another = f"Connect a microphone, or name another one: {variable}=NAME in .env"
+        return make(without, _brief(error) if server else str(error), server or another)
     if device.server_name == CABLE_SOURCE or (device.server_name or "").endswith(".monitor"):
-        return make(without, f"{device.name} is no microphone of a person", f"{flag} with the name of a real one")
+        return make(
+            without,
+            f"{device.name} is no microphone of a person",
+            f"{variable}=NAME in .env, with the name of a real one",
+        )
     return make("ok", device.name)
 
 
@@ -167,4 +177,14 @@ def _title(devices: list[SoundDevice], server_name: str, direction: Direction) -
 
 def _brief(error: Exception) -> str:
     """What is wrong; what to do about it is said by the next step."""
-    return str(error).partition("; ")[0].partition(": ")[0].rstrip(".")
+    return re.sub(r" \((?:[^()]|\(\))*\)", "", str(error)).partition("; ")[0].partition(": ")[0].rstrip(".")
+
+
+def _server_step(machine: Machine, error: Exception) -> str | None:
+    """What to do when it is Linux' sound server that is missing, and no device."""
+    if machine.platform != "linux":
+        return None
+    if str(error).startswith("pactl"):
+        return "sudo apt-get install -y pulseaudio-utils"
+    no_server = str(error).startswith(("No sound server", "The sound server"))
+    return _START_SOUND_SERVER if no_server else None

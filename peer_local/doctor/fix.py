@@ -9,28 +9,32 @@ from peer_local.doctor.system import needed_models
 from peer_local.errors import DeviceError
 from peer_local.settings import Settings
 
-FIXABLE = ("virtual_microphone", "weights")
+REMOVE_CABLE = (
+    "pactl list short modules | grep understudy_microphone | cut -f1 | sort -rn | xargs -n1 pactl unload-module"
+)
 
 
-def fix(machine: Machine, settings: Settings, findings: Sequence[Finding]) -> list[str]:
-    """Mend what can be mended; one sentence for each thing that was tried. May take as long as a download."""
-    wrong = {finding.id for finding in findings if finding.verdict != "ok"}
-    done = []
-    if "virtual_microphone" in wrong and machine.platform == "linux" and settings.microphone.device is None:
-        done.append(_cable(machine))
-    if "weights" in wrong:
-        done.append(_weights(machine, settings))
-    return done or ["There is nothing that --fix can do; see the next steps."]
-
-
-def _cable(machine: Machine) -> str:
+def make_cable(machine: Machine, settings: Settings) -> list[str]:
+    """Create the virtual microphone where it can be, and say so; before PortAudio lists what is there, once for all."""
+    microphone = settings.microphone
+    if machine.platform != "linux" or microphone.device is not None or microphone.kind == "none":
+        return []
     try:
         if machine.cable_exists():
-            return "The virtual microphone is there already; what keeps PortAudio from it needs root."
+            return []
         machine.create_cable()
     except DeviceError as error:
-        return f"The virtual microphone could not be created. {error}"
-    return "The virtual microphone was created; it stays until the sound server restarts."
+        return [f"The virtual microphone could not be created. {error}"]
+    return [
+        f"Created the virtual microphone; it stays until the sound server restarts, or take it away: {REMOVE_CABLE}"
+    ]
+
+
+def fetch_weights(machine: Machine, settings: Settings, findings: Sequence[Finding]) -> list[str]:
+    """Fetch weights that the findings miss, and say so. May take as long as a download."""
+    if any(finding.id == "weights" and finding.verdict != "ok" for finding in findings):
+        return [_weights(machine, settings)]
+    return []
 
 
 def _weights(machine: Machine, settings: Settings) -> str:

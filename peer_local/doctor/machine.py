@@ -65,6 +65,10 @@ class Machine(Protocol):
         """Open the virtual camera, close it, and return its name. Raises DeviceError."""
         ...
 
+    def webcams(self) -> list[str] | None:
+        """Names of the real webcams; None where they cannot be listed without opening them."""
+        ...
+
     def webcam_size_px(self, device: str, patience_s: float) -> tuple[int, int] | None:
         """Width and height of the webcam's pictures; None when none came. Raises DeviceError."""
         ...
@@ -166,6 +170,12 @@ class ThisMachine:
             return camera.name
         finally:
             camera.close()
+
+    def webcams(self) -> list[str] | None:
+        if sys.platform != "linux":
+            return None
+        found = Path("/sys/class/video4linux").glob("video*/name")  # those of v4l2loopback are virtual
+        return [name.read_text().strip() for name in found if "/devices/virtual/" not in str(name.resolve())]
 
     def webcam_size_px(self, device: str, patience_s: float) -> tuple[int, int] | None:
         from peer_local.devices.webcam import open_webcam

@@ -14,7 +14,7 @@ from yarl import URL
 
 from peer_local.doctor.finding import Finding, Verdict, step
 from peer_local.doctor.machine import Machine, Reply
-from peer_local.settings import Settings
+from peer_local.settings import LocalSettings, Settings
 from signaling.auth import TOKEN_VERSION
 from signaling.errors import SignalingError
 from signaling.protocol import IceServer
@@ -22,7 +22,13 @@ from signaling.protocol import IceServer
 FAR_S = 0.25
 CLOCK_TOLERANCE_S = 5.0
 SOON_S = 3600.0
-NEW_TOKEN = "python -m signaling token --role operator, then UNDERSTUDY_LOCAL__TOKEN=… in .env"
+NO_TOKEN = (
+    "Run `make local`, or set UNDERSTUDY_LOCAL__TOKEN to an operator's token "
+    "(`python -m signaling token --role operator` on the machine of the service)."
+)
+NEW_TOKEN = (
+    "python -m signaling token --role operator on the machine of the service, then UNDERSTUDY_LOCAL__TOKEN=… in .env"
+)
 _CLOCK_STEPS = {
     "linux": "sudo timedatectl set-ntp true",
     "win32": "Settings > Time & language > Date & time > Sync now",
@@ -40,6 +46,12 @@ TITLES = {
     "signaling": "Signaling service", "token": "Operator's token", "performer": "Performer", "round_trip": "Round trip",
     "clock": "Clock", "ice": "STUN and TURN", "udp": "UDP",
 }  # fmt: skip
+_BY_THE_LAUNCHER = {
+    "signaling": "started by `make local`", "token": "made by `make local`", "performer": "started by `make local`",
+    "round_trip": "none, on this machine", "clock": "this machine's", "ice": "none; on one machine none is needed",
+    "udp": "stays on this machine",
+}  # fmt: skip
+"""What is said when the settings name neither a service nor a token."""
 
 
 @dataclass(slots=True)
@@ -54,10 +66,19 @@ async def examine(machine: Machine, settings: Settings) -> list[Finding]:
     """All findings of IDS, in their order."""
     report = _Report()
     local = settings.local
+    if local.token is None and local.signaling_url == LocalSettings().signaling_url:
+        for id in IDS:
+            report.add(id, "ok", _BY_THE_LAUNCHER[id])
+        return report.findings
     url = base_url(local.signaling_url)
     if url is None:
         for id in IDS:
-            report.add(id, "fail", f"{local.signaling_url} is no address", "--local.signaling_url http://HOST:8080")
+            report.add(
+                id,
+                "fail",
+                f"{local.signaling_url} is no address",
+                "UNDERSTUDY_LOCAL__SIGNALING_URL=http://HOST:8080 in .env",
+            )
         return report.findings
     reply = await _service(machine, url, report)
     room = _room(reply, local.room)
@@ -84,7 +105,7 @@ def base_url(text: str) -> URL | None:
 
 
 async def _service(machine: Machine, url: URL, report: _Report) -> Reply | None:
-    start = "Start it: python -m signaling; or say where it is: --local.signaling_url http://HOST:8080"
+    start = "Run `make local`, or say where it is: UNDERSTUDY_LOCAL__SIGNALING_URL=http://HOST:8080 in .env"
     try:
         reply = await machine.get(str(url / "healthz"))
     except (OSError, TimeoutError) as error:
@@ -118,7 +139,7 @@ async def _token(
     """Check the token; the ICE servers if it could be tried."""
     now_s = reply.date_s if reply and reply.date_s is not None else machine.now_s()
     if not token:
-        report.add("token", "fail", "none is set", NEW_TOKEN)
+        report.add("token", "fail", "none is set", NO_TOKEN)
         return None
     problem, left_s = read_token(token, room_name, now_s)
     if problem:

@@ -11,7 +11,7 @@ from rich.text import Text
 from peer_local.doctor import report
 from peer_local.doctor.examination import examine as run_checks
 from peer_local.doctor.finding import Finding
-from peer_local.doctor.fix import FIXABLE, fix
+from peer_local.doctor.fix import fetch_weights, make_cable
 from peer_local.doctor.machine import Machine, ThisMachine
 from peer_local.settings import Settings
 
@@ -41,13 +41,14 @@ def examine(
 def _examine(machine: Machine, settings: Settings, *, mend: bool, quiet: bool) -> tuple[list[Finding], list[str]]:
     if not quiet:
         print("Looking at this machine; this takes up to 10 s …", file=sys.stderr, flush=True)
+    fixed = make_cable(machine, settings) if mend else []
     findings = asyncio.run(run_checks(machine, settings))
     if not mend:
         return findings, []
-    fixed = fix(machine, settings, findings)
-    if any(finding.id in FIXABLE and finding.verdict != "ok" for finding in findings):
+    if fetched := fetch_weights(machine, settings, findings):
+        fixed += fetched
         findings = asyncio.run(run_checks(machine, settings))
-    return findings, fixed
+    return findings, fixed or ["There is nothing that --fix can do."]
 
 
 def _report(findings: list[Finding], fixed: list[str], *, as_json: bool, console: Console | None) -> None:
@@ -55,6 +56,6 @@ def _report(findings: list[Finding], fixed: list[str], *, as_json: bool, console
         print(report.as_json(findings, fixed))
         return
     console = console or Console(highlight=False)
-    report.show(findings, console)
     for sentence in fixed:
         console.print(Text(f" {sentence}"), soft_wrap=True)
+    report.show(findings, console)

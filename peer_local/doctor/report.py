@@ -56,5 +56,5 @@ def _summary(findings: Sequence[Finding]) -> Text:
     if failed:
         return Text(f"{failed} of {len(findings)} checks failed; it will not work like this.", "bold red")
     if warned:
-        return Text(f"It works; {warned} of {len(findings)} could be better.", "bold yellow")
+        return Text(f"It works; {warned} thing{'s' if warned > 1 else ''} could be better, if you want.", "bold green")
     return Text("All is well.", "bold green")

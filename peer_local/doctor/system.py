@@ -34,7 +34,9 @@ def processor(machine: Machine, settings: Settings) -> Finding:
         reason = "Close other programs during the call; with one core the ears are late."
         return Finding("processor", "Processor", "warning", found, reason)
     if avx2 is False:
-        reason = "Choose a smaller model: --asr.model whisper-tiny.en; without AVX2 each answer waits seconds longer."
+        reason = (
+            "Choose a smaller model: UNDERSTUDY_ASR__MODEL=whisper-tiny.en in .env; without AVX2 answers come late."
+        )
         return Finding("processor", "Processor", "warning", found, reason)
     return Finding("processor", "Processor", "ok", found)
 
@@ -47,7 +49,7 @@ def memory(machine: Machine, settings: Settings) -> Finding:
     found = f"{size_gib:.1f} GiB"
     if size_gib >= ENOUGH_MEMORY_GIB:
         return Finding("memory", "Memory", "ok", found)
-    smaller = "Close other programs, and choose a smaller model: --asr.model whisper-tiny.en."
+    smaller = "Close other programs, and choose a smaller model: UNDERSTUDY_ASR__MODEL=whisper-tiny.en in .env."
     return Finding("memory", "Memory", "warning" if size_gib >= LEAST_MEMORY_GIB else "fail", found, smaller)
 
 
@@ -57,9 +59,15 @@ def gpu(machine: Machine, settings: Settings) -> Finding:
         return Finding("gpu", "GPU for the ears", "ok", f"{count} CUDA device{'s' if count > 1 else ''}")
     asr = settings.asr
     if asr.engine == "faster_whisper" and asr.device == "cuda":
-        return Finding("gpu", "GPU for the ears", "fail", "none, but asr.device asks for one", "--asr.device auto")
+        return Finding(
+            "gpu",
+            "GPU for the ears",
+            "fail",
+            "none, but asr.device asks for one",
+            "UNDERSTUDY_ASR__DEVICE=auto in .env",
+        )
     if asr.engine == "faster_whisper" and "large" in asr.model:
-        smaller = "--asr.model auto; on the processor the large model is too slow for a conversation."
+        smaller = "UNDERSTUDY_ASR__MODEL=auto in .env; on the processor the large model is too slow for a conversation."
         return Finding("gpu", "GPU for the ears", "warning", f"none for {asr.model}", smaller)
     return Finding("gpu", "GPU for the ears", "ok", "none; the processor does it")
 
@@ -76,7 +84,7 @@ def weights(machine: Machine, settings: Settings) -> Finding:
             spare = bool(there)
     if not missing:
         return Finding("weights", "Weights", "ok", ", ".join(used) or "none are needed")
-    command = f"python -m models fetch {' '.join(missing)} (--fix does it)"
+    command = f'make fetch ARGS="{" ".join(missing)}", or make local ARGS="doctor --fix"'
     if spare and len(used) == len(alternatives):
         found = f"{', '.join(missing)} missing; {', '.join(used)} in its place"
         return Finding("weights", "Weights", "warning", found, command)

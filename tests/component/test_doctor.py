@@ -66,7 +66,6 @@ async def test_no_service() -> None:
 @pytest.mark.parametrize(
     ("key", "verdict", "text"),
     [
-        ("", "fail", "none is set"),
         ("abc", "fail", "it is no token of this version"),
         (token(room="other"), "fail", "it is for room other, not main"),
         (token(role="viewer"), "fail", "it is a viewer's, not an operator's"),
@@ -79,6 +78,16 @@ async def test_the_token_is_read(key: str, verdict: str, text: str) -> None:
     finding = (await found(FakeMachine(), chosen(key=key)))["token"]
     assert (finding.verdict, finding.found) == (verdict, text)
     assert not key or key not in str(finding)
+
+
+async def test_what_make_local_starts_is_not_missed() -> None:
+    machine = FakeMachine()
+    machine.reply = ConnectionRefusedError()
+    findings = await found(machine, chosen(key=""))
+    assert {finding.verdict for finding in findings.values()} == {"ok"}
+    assert findings["signaling"].found == "started by `make local`"
+    elsewhere = (await found(machine, chosen(FAR, key="")))["token"]
+    assert (elsewhere.verdict, elsewhere.found) == ("fail", "none is set") and "make local" in str(elsewhere.next_step)
 
 
 async def test_a_running_operator_is_not_thrown_out_by_the_check() -> None:
@@ -207,11 +216,11 @@ def test_the_report_tells_the_next_steps_with_failures_first() -> None:
     machine.reply = ConnectionRefusedError()
     status, text = report(machine, chosen())
     assert status == 1 and "1 of 17 checks failed" in text
-    assert text.index("Start it: python -m signaling") < text.index("sudo apt-get install -y v4l2loopback-dkms")
+    assert text.index("Run `make local`") < text.index("sudo apt-get install -y v4l2loopback-dkms")
     table = text.partition("✗  Signaling service\n")[0]
     assert max(cell_len(line) for line in table.splitlines()) <= 80
     status, text = report(FakeMachine(), chosen())
-    assert status == 0 and "It works; 2 of 17 could be better." in text
+    assert status == 0 and "It works; 2 things could be better" in text
 
 
 def test_the_report_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

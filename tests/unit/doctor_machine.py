@@ -44,6 +44,7 @@ class FakeMachine:
         self.missing: set[str] = set()
         self.camera: str | DeviceError = "Understudy Camera"
         self.webcam: tuple[int, int] | DeviceError | None = (1280, 720)
+        self.cameras: list[str] | None = ["Webcam"]
         self.devices: list[SoundDevice] | DeviceError = {
             "linux": [
                 sound("Speakers", "output", server_name="alsa_output.pci", default=True),
@@ -62,7 +63,7 @@ class FakeMachine:
                 sound("Headset", "input", default=True),
             ],
         }[platform]
-        self.sink = "alsa_output.pci"
+        self.sink: str | DeviceError = "alsa_output.pci"
         self.cable: bool | DeviceError = True
         self.created: int | DeviceError = 0
         self.fetched: list[str] | Exception = []
@@ -110,6 +111,9 @@ class FakeMachine:
             self.hang()  # as a driver may
         return _given(self.camera)
 
+    def webcams(self) -> list[str] | None:
+        return self.cameras
+
     def webcam_size_px(self, device: str, patience_s: float) -> tuple[int, int] | None:
         return _given(self.webcam)
 
@@ -117,7 +121,7 @@ class FakeMachine:
         return _given(self.devices)
 
     def default_sink(self) -> str:
-        return self.sink
+        return _given(self.sink)
 
     def cable_exists(self) -> bool:
         return _given(self.cable)

@@ -7,7 +7,7 @@ import pytest
 
 from peer_local.doctor import devices, system
 from peer_local.doctor.finding import Finding
-from peer_local.doctor.fix import fix
+from peer_local.doctor.fix import fetch_weights, make_cable
 from peer_local.errors import DeviceError
 from tests.unit.doctor_machine import FakeMachine, settings, sound
 
@@ -168,8 +168,28 @@ def test_a_cable_on_linux_can_be_made_by_the_doctor() -> None:
     machine = FakeMachine()
     machine.cable = False
     finding = devices.virtual_microphone(machine, settings())
-    assert brief(finding) == ("warning", "not there yet; the program makes it at its start")
-    assert finding.next_step == "python -m peer_local doctor --fix"
+    assert brief(finding) == ("ok", "not there yet; the program makes it at its start")
+    assert make_cable(machine, settings(microphone={"kind": "none"})) == []
+    (said,) = make_cable(machine, settings())
+    assert machine.created == 1 and "pactl unload-module" in said
+    assert make_cable(machine, settings()) == [] and machine.created == 1
+
+
+def test_without_a_sound_server_nobody_is_told_to_connect_devices() -> None:
+    machine = FakeMachine()
+    machine.cable = machine.devices = machine.sink = DeviceError(
+        "No sound server is running (pa_context_connect() failed: Connection refused); start PipeWire or PulseAudio."
+    )
+    for check in (devices.virtual_microphone, devices.call_sound, devices.real_microphone):
+        finding = check(machine, settings(microphone={"real": "default"}))
+        assert brief(finding)[1] == "No sound server is running" and "pipewire" in str(finding.next_step)
+
+
+def test_without_a_webcam_nobody_is_told_to_name_it() -> None:
+    machine = FakeMachine()
+    machine.cameras = []
+    finding = devices.webcam(machine, settings())
+    assert brief(finding)[0] == "warning" and "WEBCAM" not in str(finding.next_step)
 
 
 def test_a_cable_that_portaudio_does_not_see() -> None:
@@ -241,14 +261,12 @@ def wrong(*ids: str) -> list[Finding]:
     return [Finding(id, id, "fail", "") for id in ids]
 
 
-def test_fix_makes_the_cable_and_fetches_weights() -> None:
+def test_fix_fetches_weights() -> None:
     machine = FakeMachine()
-    machine.cable, machine.missing = False, {"whisper-base"}
-    assert fix(machine, settings(), wrong("virtual_microphone", "weights", "clock")) == [
-        "The virtual microphone was created; it stays until the sound server restarts.",
-        "Fetched the weights of whisper-base.",
-    ]
-    assert machine.created == 1 and machine.fetched == ["whisper-base"]
+    machine.missing = {"whisper-base"}
+    assert fetch_weights(machine, settings(), wrong("weights", "clock")) == ["Fetched the weights of whisper-base."]
+    assert machine.fetched == ["whisper-base"]
+    assert fetch_weights(machine, settings(), wrong("clock")) == []
 
 
 def test_fix_says_what_it_could_not_do() -> None:
@@ -257,10 +275,10 @@ def test_fix_says_what_it_could_not_do() -> None:
     machine = FakeMachine()
     machine.cable, machine.missing = False, {"whisper-base"}
     machine.created, machine.fetched = DeviceError("No sound server is running."), WeightsMissing("No source delivers.")
-    assert fix(machine, settings(), wrong("virtual_microphone", "weights")) == [
-        "The virtual microphone could not be created. No sound server is running.",
-        "The weights could not be fetched. No source delivers.",
+    assert make_cable(machine, settings()) == [
+        "The virtual microphone could not be created. No sound server is running."
     ]
-    assert fix(FakeMachine("win32"), settings(), wrong("virtual_microphone")) == [
-        "There is nothing that --fix can do; see the next steps."
+    assert fetch_weights(machine, settings(), wrong("weights")) == [
+        "The weights could not be fetched. No source delivers."
     ]
+    assert make_cable(FakeMachine("win32"), settings()) == []
