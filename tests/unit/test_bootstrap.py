@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import bootstrap
+from deploy import bootstrap, commands
 from deploy.commands import ROOT, run_command
 from deploy.console import SetupError, run_logged
 from deploy.environment import Environment, pinned_version
@@ -238,3 +238,28 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert bootstrap.main(["--help"]) == 0
     said = capsys.readouterr().out
     assert all(f"\n  {name} " in said for name in ("run", "setup", "test", "check", "bench", "fetch", "clean"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "program"),
+    [
+        ([], "embedded"),
+        (["run"], "embedded"),
+        (["--local.signaling-url=wss://meet.example.org/ws"], "ears"),
+        (["run", "--local.signaling_url", "wss://meet.example.org/ws"], "ears"),
+        (["doctor"], "peer_local"),
+        (["-h"], "peer_local"),
+        (["takeover", "self"], "peer_local"),
+    ],
+)
+def test_what_is_a_run_of_the_operator_and_what_only_a_command(
+    arguments: list[str], program: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.delenv("UNDERSTUDY_LOCAL__SIGNALING_URL", raising=False)
+    monkeypatch.setattr(commands, "_environment", lambda: None)
+    monkeypatch.setattr(commands, "_call", lambda _, *words: started.append(words[1]) or 0)
+    monkeypatch.setattr(commands, "_launch", lambda words, weights: started.append(weights) or 0)
+    assert run_command("local", arguments) == 0
+    assert started == [program]
