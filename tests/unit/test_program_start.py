@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from peer_local import program
 from peer_local.flags import load, parse
 from peer_local.program import run
 from peer_local.settings import Settings
+from signaling.errors import BadToken
 from signaling.settings import SettingsError
 from tests.unit.doctor_machine import settings, token
 
@@ -50,3 +52,20 @@ def test_settings_that_contradict_each_other_are_refused(arguments: list[str], s
 def test_either_device_is_enough_to_begin_as_oneself() -> None:
     for device in (["--camera.webcam", "0"], ["--microphone.real", "default"]):
         assert load(Settings, parse(Settings, ["--local.on_air", "self", *device])).local.on_air == "self"
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"), [(token(), "it expired"), (token(lifetime_s=1e10), "the service refuses it")]
+)
+def test_a_token_that_the_service_refuses_is_explained_to_an_operator(
+    key: str, reason: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object, **__: object) -> int:
+        raise ExceptionGroup("tasks", [BadToken("The token has expired; ask for a new link.")])
+
+    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
+    monkeypatch.setattr(program.logs, "setup", lambda *_, **__: None)
+    monkeypatch.setattr(program, "_run", refused)
+    assert run(settings(local={"token": SecretStr(key), "view": "log"})) == 1
+    said = capsys.readouterr().err
+    assert reason in said and "--role operator" in said and "link" not in said
