@@ -148,6 +148,11 @@ class Air:
         return self._webcam is not None or self._own_voice is not None
 
     @property
+    def webcam_shows(self) -> bool:
+        """Whether the real webcam gives pictures."""
+        return self._webcam is not None and self._webcam.alive
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """What is missing at the moment, one sentence each."""
         found = [kept.problem for kept in (self._output, self._microphone) if kept is not None]

@@ -87,6 +87,8 @@ class Gauges:
         draft = call.draft
         microphone = None if air.microphone_name in (None, NO_DEVICE) else air.microphone_name
         problems = [*air.problems, *self._missing(settings, air.camera_name, microphone, air.problems, now_s)]
+        if settings.camera.webcam is not None and not air.webcam_shows and self._had_time(now_s):
+            problems.append(f"The webcam {settings.camera.webcam} gives no picture; connect it, or name another one.")
         if ears_input is not None and ears_input.problem is not None:
             problems.append(ears_input.problem)
         problems[:0] = [problem for problem in (call.problem, link.problem) if problem is not None]
@@ -125,9 +127,8 @@ class Gauges:
         self, settings: Settings, camera: str | None, microphone: str | None, known: tuple[str, ...], now_s: float
     ) -> list[str]:
         """What the settings ask for and is not there, as far as no device says so itself."""
-        self._begun_s = now_s if self._begun_s is None else self._begun_s
         self._had_camera |= camera is not None
-        if now_s - self._begun_s < OPENING_S:
+        if not self._had_time(now_s):
             return []
         missing = []
         if camera is None and settings.camera.kind != "none":
@@ -135,6 +136,11 @@ class Gauges:
         if microphone is None and settings.microphone.kind != "none" and not known:
             missing.append(NO_MICROPHONE)
         return missing
+
+    def _had_time(self, now_s: float) -> bool:
+        """Whether devices had the time to open."""
+        self._begun_s = now_s if self._begun_s is None else self._begun_s
+        return now_s - self._begun_s >= OPENING_S
 
     def _name(self, device: str | None) -> str | None:
         if device is None:

@@ -48,7 +48,9 @@ class _SenderReports:
         self._sender = sender
         for name in ("rtp_timestamp", "packet_count", "octet_count", "cname", "lsr", "lsr_time"):
             if not hasattr(sender, _PRIVATE + name):
-                raise RuntimeError(f"aiortc's sender has no {name} any more: adapt peer_remote/sender_reports.py to it.")
+                raise RuntimeError(
+                    f"aiortc's sender has no {name} any more: adapt peer_remote/sender_reports.py to it."
+                )
         self._track = track
         self._clock_hz = clock_hz
         self._encode = sender._next_encoded_frame

@@ -12,7 +12,7 @@ ALLOWED = {
     "signaling": {"signaling"},
     "peer_local": {"peer_local", "models", "signaling"},
     "peer_remote": {"peer_remote", "models", "signaling"},
-    "deploy": {"deploy", "models", "signaling"},
+    "deploy": {"deploy", "models", "peer_local", "signaling"},
 }
 HEAVY = {"av", "aiortc", "ctranslate2", "cv2", "faster_whisper", "llama_cpp", "onnxruntime", "skia", "torch"}
 
