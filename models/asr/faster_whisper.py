@@ -12,7 +12,7 @@ from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from models.asr.choice import COMPUTE_TYPES, choices
-from models.asr.guards import Hypothesis, believable, loops, loud_enough
+from models.asr.guards import Hypothesis, believable, loops, loud_enough, said_once
 from models.errors import EngineFailed, EngineUnavailable, ModelError
 from models.interfaces import HEARING_RATE_HZ, Samples, Transcript
 from models.settings import HearingSettings
@@ -78,7 +78,7 @@ class WhisperRecognizer:
             return Transcript("", language, no_speech_probability=1.0)
         hypothesis = await self._worker.call(lambda: self._recognize(heard, language))
         return Transcript(
-            hypothesis.text if believable(hypothesis) else "",
+            said_once(hypothesis.text) if believable(hypothesis) else "",
             language,
             hypothesis.no_speech_probability,
             hypothesis.mean_log_probability,

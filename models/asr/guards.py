@@ -121,6 +121,18 @@ def believable(hypothesis: Hypothesis) -> bool:
     return not loops(hypothesis)
 
 
+def said_once(text: str) -> str:
+    """`text` without its second half when that only repeats the first, of two words or more.
+
+    Whisper does so with short clips that begin with silence; a person who did is understood all the same.
+    """
+    parts = text.split()
+    half = len(parts) // 2
+    if len(parts) % 2 or half < 2 or _plain(" ".join(parts[:half])) != _plain(" ".join(parts[half:])):
+        return text
+    return " ".join(parts[:half])
+
+
 def _is_sure(hypothesis: Hypothesis) -> bool:
     return (
         hypothesis.no_speech_probability <= SURE_NO_SPEECH_PROBABILITY

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.asr.guards import Hypothesis, believable, loops, loud_enough
+from models.asr.guards import Hypothesis, believable, loops, loud_enough, said_once
 from models.interfaces import HEARING_RATE_HZ
 
 
@@ -78,3 +78,19 @@ def test_what_is_too_quiet_is_not_transcribed() -> None:
     assert not loud_enough(second * 0.0005)
     assert not loud_enough(click)
     assert loud_enough(np.concatenate((second * 0.0001, second[:1_600] * 0.005)))
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        ("Wait, stop. Wait, stop.", "Wait, stop."),
+        ("Wait, stop! wait stop", "Wait, stop!"),
+        ("No, no.", "No, no."),
+        ("Bye bye", "Bye bye"),
+        ("Wait, stop. Wait, please.", "Wait, stop. Wait, please."),
+        ("I do, I do, I do.", "I do, I do, I do."),
+        ("", ""),
+    ],
+)
+def test_what_whisper_says_twice_was_said_once(heard: str, said: str) -> None:
+    assert said_once(heard) == said
