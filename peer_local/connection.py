@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCSessionDescription
 from aiortc.exceptions import InvalidStateError
 from aiortc.mediastreams import MediaStreamTrack
-from aiortc.sdp import candidate_from_sdp
 
 from peer_local.errors import LinkLost
 from peer_local.playback.reception import Reception
-from signaling import protocol
+from signaling import protocol, webrtc
 from signaling.errors import BadMessage
 
 T = TypeVar("T")
@@ -42,8 +41,7 @@ class Connection:
         received: Callable[[protocol.FromPerformer], None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._peer = webrtc.peer_connection(ice_servers)
         self._reception = reception
         self._received = received
         self._now = now
@@ -75,16 +73,8 @@ class Connection:
             self._answer.set_result(sdp)
 
     async def add_candidate(self, message: protocol.Candidate) -> None:
-        """Take one trickled candidate; one that cannot be read is ignored, as browsers do."""
-        if not message.candidate:
-            return
-        try:
-            candidate = candidate_from_sdp(message.candidate.removeprefix("candidate:"))
-            candidate.sdpMid = message.sdp_mid
-            candidate.sdpMLineIndex = message.sdp_m_line_index
-            await self._peer.addIceCandidate(candidate)
-        except Exception as error:
-            logger.info("candidate_ignored", extra={"error": type(error).__name__})
+        """Take one trickled candidate."""
+        await webrtc.add_candidate(self._peer, message)
 
     async def up(self) -> None:
         """Return when media and data flow. Raises LinkLost."""

@@ -6,15 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 from aiortc import (
-    RTCConfiguration,
     RTCDataChannel,
-    RTCIceServer,
-    RTCPeerConnection,
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidStateError
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame, AudioResampler
 from pydantic import BaseModel
 
@@ -23,7 +19,7 @@ from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
 from peer_remote.encoders import VideoCodec, bear_lost_pictures, prefer
 from peer_remote.sender_reports import report_media_time
 from peer_remote.tracks import VIDEO_CLOCK_HZ, FaceTrack, Seat, SpeechTrack
-from signaling import protocol
+from signaling import protocol, webrtc
 from signaling.errors import BadMessage
 
 logger = logging.getLogger(__name__)
@@ -68,8 +64,7 @@ class Session:
         self._inbound: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self.dropped_messages = 0
-        servers = [RTCIceServer(list(s.urls), s.username, s.credential) for s in ice_servers]
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._connection = webrtc.peer_connection(ice_servers)
         speech, face = SpeechTrack(seat), FaceTrack(seat)
         report_media_time(self._connection.addTrack(speech), speech, clock_hz=SPEECH_RATE_HZ)
         report_media_time(self._connection.addTrack(face), face, clock_hz=VIDEO_CLOCK_HZ)
@@ -108,16 +103,8 @@ class Session:
         return str(self._connection.localDescription.sdp)
 
     async def add_candidate(self, message: protocol.Candidate) -> None:
-        """Take one trickled candidate; one that cannot be read is ignored, as browsers do."""
-        if not message.candidate:
-            return
-        try:
-            candidate = candidate_from_sdp(message.candidate.removeprefix("candidate:"))
-            candidate.sdpMid = message.sdp_mid
-            candidate.sdpMLineIndex = message.sdp_m_line_index
-            await self._connection.addIceCandidate(candidate)
-        except Exception as error:
-            logger.info("candidate_ignored", extra={"peer": self.peer_id, "error": type(error).__name__})
+        """Take one trickled candidate."""
+        await webrtc.add_candidate(self._connection, message)
 
     def send(self, message: BaseModel) -> None:
         """Send on the data channel if it is open."""

@@ -14,6 +14,7 @@ import aiohttp
 
 from signaling import auth
 from signaling.protocol import Role
+from tests.processes import stop
 
 READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 10.0
@@ -63,14 +64,7 @@ async def _program(module: str, environment: Mapping[str, str]) -> AsyncIterator
     try:
         yield process
     finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await stop(process, STOP_TIMEOUT_S)
 
 
 async def _on_stage(url: str, performer: asyncio.subprocess.Process) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from peer_local.control_client import send
+from tests.processes import stop
 
 START_TIMEOUT_S = 60.0
 """Engines are loaded, and the connection is made; only a failing test ever waits this long."""
@@ -74,12 +75,5 @@ async def operator_program(*flags: str, environment: Mapping[str, str]) -> Async
         await program.until("link", "connected to", timeout_s=START_TIMEOUT_S)
         yield program
     finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await stop(process, STOP_TIMEOUT_S)
         await reader
