@@ -67,8 +67,8 @@ class PackMeta(_Part):
 class PackFile(_Part):
     """The content of pack.json."""
 
-    format: Literal["understudy-avatar"] = FORMAT
-    version: Literal[1] = FORMAT_VERSION
+    format: Literal["understudy-avatar"] = "understudy-avatar"
+    version: Literal[1] = 1
     meta: PackMeta
     roi_width_px: int
     roi_height_px: int
@@ -249,8 +249,8 @@ def refuse_taken(place: Path, *, force: bool) -> None:
 def _refuse_other_weights(directory: Path, meta: PackMeta, encoder: str | None, musetalk: str | None) -> None:
     if musetalk is not None and meta.musetalk != musetalk:
         raise AvatarError(
-            f"The avatar in {directory} was prepared for MuseTalk {meta.musetalk}, and {musetalk} is in use; prepare it "
-            f"again with --version {musetalk} or choose {meta.musetalk}."
+            f"The avatar in {directory} was prepared for MuseTalk {meta.musetalk}, and {musetalk} is in use; "
+            f"prepare it again with --version {musetalk} or choose {meta.musetalk}."
         )
     if encoder is not None and meta.encoder != encoder:
         raise AvatarError(
