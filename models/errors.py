@@ -4,6 +4,7 @@
     ├── WeightsError           a weight file cannot be had
     │   ├── WeightsMissing       no source delivered it, or it was never fetched
     │   └── WeightsCorrupt       the bytes are not the ones the catalog promises
+    ├── AvatarError            a recording cannot be prepared, or a prepared avatar cannot be used
     └── EngineError            an engine cannot do its work
         ├── EngineUnavailable    this machine lacks what the engine needs; raised at start-up
         └── EngineFailed         one request failed; the engine stays usable
@@ -26,6 +27,10 @@ class WeightsMissing(WeightsError):
 
 class WeightsCorrupt(WeightsError):
     code = "weights_corrupt"
+
+
+class AvatarError(ModelError):
+    code = "avatar_error"
 
 
 class EngineError(ModelError):

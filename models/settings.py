@@ -53,10 +53,26 @@ class TtsSettings(Section):
     threads: int = Field(default=2, ge=1)
 
 
+class MuseTalkSettings(Section):
+    version: Literal["1.5", "1.0"] = "1.5"
+    decoder: Literal["sd", "taesd"] = "sd"
+    """What turns the network's output into a picture: the sharp one, or a small one that is several times faster."""
+    compile: bool = True
+    """Compile the networks in the background at the first start, which takes minutes; later starts take seconds."""
+    cache_dir: Path = Field(default_factory=lambda: user_cache_path("understudy") / "compiled")
+    """Where compiled networks are kept."""
+
+
 class FaceSettings(Section):
-    engine: Literal["host", "counter"] = "host"
+    engine: Literal["auto", "musetalk", "puppet", "host", "counter"] = "auto"
+    """auto takes musetalk where there are a GPU and an avatar, else puppet where there is a photo, else host."""
     size_px: int = Field(default=512, ge=128, le=1080, multiple_of=16)
-    """Width and height of the square picture."""
+    """Width and height of the square picture; an avatar brings its own."""
+    photo: Path | None = None
+    """A photo of the user, which the puppet moves."""
+    avatar: Path | None = None
+    """A folder that `python -m models.face prepare` made."""
+    musetalk: MuseTalkSettings = MuseTalkSettings()
 
 
 class HearingSettings(Section):

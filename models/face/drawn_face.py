@@ -10,12 +10,11 @@ from typing import Protocol
 from models.errors import EngineFailed
 from models.face.host_motion import Expression, pose_at
 from models.face.host_pose import Pose
+from models.face.memory import Memory
 from models.face.visemes import MouthTrack, mouth_track
 from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ, Image, Picture, Speech
 from models.worker import Worker
 
-_REMEMBERED_BEATS = 50
-"""Two seconds: far more than is ever drawn ahead and thrown away by an interruption."""
 _STRONG_ACCENT = 0.8
 
 
@@ -35,7 +34,7 @@ class DrawnFace:
         self._width_px = width_px
         self._height_px = height_px
         self._worker = Worker(worker_name)
-        self._memory = _Memory()
+        self._memory = Memory(Expression())
         self._closed = False
 
     @property
@@ -77,29 +76,6 @@ class DrawnFace:
             return Picture(self._painter.i420(pose_at(position, expression)))
 
         return await self._worker.call(draw)
-
-
-class _Memory:
-    """What each position showed, so that a picture continues the one shown before it, not the one drawn before it."""
-
-    def __init__(self) -> None:
-        self._expressions: dict[int, Expression] = {}
-
-    def before(self, position: int) -> Expression:
-        """The expression at `position - 1`; positions that were skipped count as silence."""
-        for beats_ago in range(1, _REMEMBERED_BEATS):
-            found = self._expressions.get(position - beats_ago)
-            if found is not None:
-                for _ in range(beats_ago - 1):
-                    found = found.silent()
-                return found
-        return Expression()
-
-    def put(self, position: int, expression: Expression) -> None:
-        self._expressions[position] = expression
-        if len(self._expressions) > 2 * _REMEMBERED_BEATS:
-            kept = sorted(self._expressions, key=lambda other: abs(other - position))[:_REMEMBERED_BEATS]
-            self._expressions = {other: self._expressions[other] for other in kept}
 
 
 class _Moment:
