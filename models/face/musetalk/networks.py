@@ -9,7 +9,7 @@ and 1.5 differ in their weights only. Source: github.com/TMElyralab/MuseTalk, ar
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from transformers.models.whisper.configuration_whisper import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from models.face.musetalk.config import MuseTalkConfig
 from models.face.musetalk.latents import SD_SCALE, LatentEncoder
 from models.face.musetalk.random_weights import fill_randomly, fill_taesd_randomly, sinusoids
 from models.face.musetalk.rewrites import fold_input_scale, fold_timestep, fuse_projections
 
 Size = Literal["full", "tiny"]
-DecoderName = Literal["sd", "taesd"]
 
 WINDOW_TOKENS = 50
 """Ten Whisper positions of 20 ms around a frame, five layers of each."""
@@ -138,12 +138,24 @@ class TinyDecoder(nn.Module):
 
 @dataclass(slots=True)
 class Networks:
-    """Everything that one face engine runs; `encoder` only makes avatars and may be left out."""
+    """Everything that one face engine runs, on one device and in one type.
+
+    `encoder` only makes avatars and may be left out.
+    """
 
     mouth: MouthNetwork
     decoder: SdDecoder | TinyDecoder
     audio: WhisperEncoder
     encoder: LatentEncoder | None = None
+    config: MuseTalkConfig = field(default_factory=MuseTalkConfig)
+
+    @property
+    def device(self) -> torch.device:
+        return self.mouth.conv_in.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.mouth.conv_in.weight.dtype
 
 
 def build_unet(size: Size = "full") -> UNet2DConditionModel:
@@ -187,24 +199,24 @@ def assemble(
     unet: UNet2DConditionModel,
     decoder: AutoencoderKL | AutoencoderTiny,
     whisper: WhisperEncoder,
-    encoder: LatentEncoder | None = None,
-    *,
-    pos_enc: bool = True,
+    encoder: LatentEncoder | None,
+    config: MuseTalkConfig,
 ) -> Networks:
     """Rewrite loaded networks for speed, and lay their weights out as tensor cores like them (channels last)."""
-    mouth = MouthNetwork(unet, pos_enc=pos_enc)
+    mouth = MouthNetwork(unet, pos_enc=config.pos_enc)
     picture = SdDecoder(decoder) if isinstance(decoder, AutoencoderKL) else TinyDecoder(decoder)
     for network in (mouth, picture, encoder):
         if network is not None:
             fuse_projections(network)
             network.to(memory_format=torch.channels_last)
-    return Networks(mouth.eval(), picture.eval(), whisper.eval(), None if encoder is None else encoder.eval())
+            network.eval().requires_grad_(False)
+    return Networks(mouth, picture, whisper.eval(), encoder, config)
 
 
 def random_networks(
     *,
     size: Size = "full",
-    decoder: DecoderName = "sd",
+    decoder: Literal["sd", "taesd"] = "sd",
     seed: int = 0,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -225,7 +237,7 @@ def random_networks(
         picture = build_taesd(size)
         picture.encoder = None
         fill_taesd_randomly(_allocate(picture, device, dtype), generator)
-    return assemble(unet, picture, whisper, LatentEncoder(vae), pos_enc=pos_enc)
+    return assemble(unet, picture, whisper, LatentEncoder(vae), MuseTalkConfig(decoder=decoder, pos_enc=pos_enc))
 
 
 def sinusoidal_positions(count: int, channels: int) -> Tensor:

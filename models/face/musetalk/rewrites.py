@@ -74,7 +74,7 @@ def subpixel_upsampling(network: nn.Module, form: SubpixelForm = "shuffle") -> i
                 count += 1
         if isinstance(parent, nn.Sequential):
             for (name, child), (follower, conv) in pairwise(children):
-                if isinstance(child, nn.Upsample) and child.mode == "nearest" and _is_plain(conv):
+                if _is_doubling(child) and _is_plain(conv):
                     setattr(parent, name, nn.Identity())
                     setattr(parent, follower, SubpixelUpsample(conv, form))
                     count += 1
@@ -142,6 +142,10 @@ def _transposed(kernels: Tensor) -> Tensor:
                     tap = kernels[row_phase, column_phase, :, :, row, column]
                     whole[:, :, target_row, target_column] = tap.T
     return whole
+
+
+def _is_doubling(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Upsample) and (layer.mode, layer.scale_factor) == ("nearest", 2)
 
 
 def _is_plain(conv: object) -> bool:
