@@ -16,7 +16,7 @@ from typing import Final
 _FULL: Final = 12
 """g is counted in twelfths, so that both ends are reached exactly."""
 _UP: Final = 4
-"""Opens within 3 pictures, 120 ms; the window that hears the onset looks about 100 ms ahead."""
+"""Opens within 3 pictures, 120 ms; the first of them is shown 60 to 100 ms before the sound (SpeechWindow.loud)."""
 _DOWN: Final = 3
 """Closes within 4 pictures, 160 ms."""
 _QUIET_PICTURES: Final = 3

@@ -26,9 +26,9 @@ from models.face.musetalk.timing import (
 )
 from models.interfaces import Samples
 
-SPEECH_PEAK: Final = 1.0
-"""log10 power of the loudest mel band of speech at -20 dB. Silence alone would be 11 decades lower, and what is
-heard before the first loud vowel would look different from the same sound after it."""
+SPEECH_PEAK: Final = 1.2
+"""log10 power of the loudest mel band of speech at -20 dB: 1.0 to 1.3 in six clauses of two of Kokoro's voices. Taken
+from the start, because silence alone is 11 decades lower and would look different before the first word than after."""
 
 _REST_FRAMES: Final = 20 * 25
 """From here on a pause moves the window."""
@@ -96,14 +96,14 @@ class SpeechWindow:
 
         Once all sound is in it, these are all pictures, also one whose 40 ms are only begun.
         """
-        if self._complete:
+        if self.complete:
             return -(-self._end_samples // FRAME_SAMPLES)
         return max(0, (self._end_samples - LOOKAHEAD_SAMPLES) // FRAME_SAMPLES + 1)
 
     @property
     def complete(self) -> bool:
-        """Whether `ready_frames` is final."""
-        return self._complete
+        """Whether all sound is in the window, so that `ready_frames` is final."""
+        return self._finished and not self._waiting
 
     @property
     def valid_rows(self) -> int:
@@ -137,10 +137,6 @@ class SpeechWindow:
         return self._loud_blocks.count(1, max(0, block - _BLOCKS_BEFORE), block + _BLOCKS_AFTER) >= _LOUD_BLOCKS
 
     @property
-    def _complete(self) -> bool:
-        return self._finished and not self._waiting
-
-    @property
     def _end_samples(self) -> int:
         """Samples of the answer that are or were in the window."""
         return self._start_frame * FRAME_SAMPLES + self.filled
@@ -167,7 +163,7 @@ class SpeechWindow:
     def _wanted_start(self) -> int:
         """The picture with which the window should begin."""
         drawn = min(self._drawn_frames, self.ready_frames)
-        if self._complete or not drawn:
+        if self.complete or not drawn:
             return self._start_frame
         if drawn - self._start_frame >= _REST_FRAMES and not self.loud(drawn - 1):
             return drawn - _CONTEXT_FRAMES
@@ -187,7 +183,7 @@ class SpeechWindow:
     def _note_blocks(self) -> None:
         """Judge the blocks that are complete; at the end also one that is only begun."""
         known = len(self._loud_blocks)
-        end = -(-self._end_samples // _BLOCK_SAMPLES) if self._complete else self._end_samples // _BLOCK_SAMPLES
+        end = -(-self._end_samples // _BLOCK_SAMPLES) if self.complete else self._end_samples // _BLOCK_SAMPLES
         blocks = self._at(known * _BLOCK_SAMPLES, end * _BLOCK_SAMPLES).reshape(-1, _BLOCK_SAMPLES)
         loud = np.mean(np.square(blocks), axis=1) >= _LOUD_RMS**2
         self._loud_blocks.extend(loud.astype(np.uint8).tobytes())
@@ -198,9 +194,9 @@ class SpeechWindow:
         Mel frame j is centred on sample HOP_SAMPLES * j; the first two hear the beginning mirrored, as in torch.stft.
         """
         half = FFT_SAMPLES // 2
-        end_samples = self._end_samples + (FFT_SAMPLES - 1 if self._complete else 0)
+        end_samples = self._end_samples + (FFT_SAMPLES - 1 if self.complete else 0)
         end = (end_samples - half) // HOP_SAMPLES + 1
-        if end <= self._next_mel or self._end_samples <= half:
+        if end <= self._next_mel:
             return
         first, last = self._next_mel * HOP_SAMPLES - half, (end - 1) * HOP_SAMPLES + half
         sound = self._at(max(first, 0), last)
