@@ -28,7 +28,8 @@ def speech_like(count: int = 96_000) -> Samples:
     rng = np.random.default_rng(7)
     noise = soxr.resample(rng.standard_normal(count * 13 // 48), 13_000, 48_000)[:count]
     swell = 0.1 * (1 + np.cos(2 * np.pi * 3 * np.arange(len(noise)) / 48_000))
-    return (noise * swell).astype(np.float32)
+    sound: Samples = (noise * swell).astype(np.float32)
+    return sound
 
 
 @pytest.mark.parametrize("frequency_hz", [50, 440, 3_000, 6_000, 7_000])

@@ -58,7 +58,8 @@ def voice(samples: int, level: float = 0.1) -> Samples:
     """Noise that swells and fades four times a second."""
     noise = np.random.default_rng(11).standard_normal(samples)
     swell = 0.5 + 0.5 * np.sin(2 * np.pi * 4 / SECOND * np.arange(samples))
-    return (level * noise * swell).astype(np.float32)
+    sound: Samples = (level * noise * swell).astype(np.float32)
+    return sound
 
 
 def padded(sound: Samples) -> Tensor:

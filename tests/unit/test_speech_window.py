@@ -28,7 +28,8 @@ def voice(seconds: float, *, pauses_s: tuple[float, ...] = ()) -> Samples:
 def tone(seconds: float, level_db: float) -> Samples:
     """A tone whose RMS is `level_db` below full scale."""
     phase = 2 * np.pi * 440 / SECOND * np.arange(int(seconds * SECOND))
-    return (np.sqrt(2) * 10 ** (level_db / 20) * np.sin(phase)).astype(np.float32)
+    sound: Samples = (np.sqrt(2) * 10 ** (level_db / 20) * np.sin(phase)).astype(np.float32)
+    return sound
 
 
 def silence(seconds: float) -> Samples:
@@ -79,6 +80,15 @@ class TestReady:
         window.append(silence(0))
         assert not window.complete
 
+    def test_an_end_that_is_known_is_not_yet_complete_while_sound_waits(self) -> None:
+        window = SpeechWindow()
+        window.append(voice(30))
+        window.finish()
+        assert window.finished
+        assert not window.complete
+        window.drawn(window.ready_frames)
+        assert window.complete
+
     def test_more_sound_after_the_end_is_refused(self) -> None:
         window = window_of(voice(0.1))
         window.finish()
@@ -121,6 +131,7 @@ class TestPlace:
         assert not window.samples[: 2 * FRAME_SAMPLES].any()
         with pytest.raises(ValueError, match="left the window"):
             window.local(start_frame - 1)
+        assert window.first_row(start_frame - 5) + 9 < 0
 
     def test_a_voice_without_pause_moves_before_28_seconds_and_keeps_eight(self) -> None:
         sound = voice(40)
@@ -223,12 +234,18 @@ class TestLoud:
         assert window.revision > 0
         assert window.loud(0)
 
-    def test_a_picture_that_is_not_known_yet_has_no_answer(self) -> None:
+    def test_a_picture_that_is_begun_is_judged_by_what_is_there(self) -> None:
+        window = SpeechWindow()
+        window.append(np.concatenate((silence(0.2), tone(0.05, -20))))
+        assert (window.ready_frames, window.begun_frames) == (3, 6)
+        assert [window.loud(frame) for frame in range(6)] == [False] * 3 + [True] * 3
+
+    def test_a_picture_that_is_not_begun_has_no_answer(self) -> None:
         window = SpeechWindow()
         window.append(voice(0.2))
-        assert window.loud(1)
+        assert window.loud(4)
         with pytest.raises(ValueError, match="not known"):
-            window.loud(2)
+            window.loud(5)
         with pytest.raises(ValueError, match="not known"):
             window.loud(-1)
 

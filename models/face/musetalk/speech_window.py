@@ -68,13 +68,14 @@ class SpeechWindow:
         self._start_frame = 0
         self._drawn_frames = 0
         self._waiting: deque[Samples] = deque()
-        self._finished = False
+        self.finished = False
+        """Whether the end of the answer is known."""
         self._loud_blocks = bytearray()
         self._next_mel = 0
 
     def append(self, samples: Samples) -> None:
         """Add sound of any length; what has no place yet waits until pictures are drawn. ValueError after `finish`."""
-        if self._finished:
+        if self.finished:
             raise ValueError("The answer is finished; begin a new window for more sound.")
         if len(samples):
             self._waiting.append(np.array(samples, np.float32))
@@ -82,7 +83,7 @@ class SpeechWindow:
 
     def finish(self) -> None:
         """No sound comes any more: the rest can be drawn, with silence after it."""
-        self._finished = True
+        self.finished = True
         self._settle()
 
     def drawn(self, frames: int) -> None:
@@ -101,9 +102,14 @@ class SpeechWindow:
         return max(0, (self._end_samples - LOOKAHEAD_SAMPLES) // FRAME_SAMPLES + 1)
 
     @property
+    def begun_frames(self) -> int:
+        """Pictures [0, n) whose own 40 ms are in the window: in need they can be made of what is there."""
+        return max(self.ready_frames, self._end_samples // FRAME_SAMPLES)
+
+    @property
     def complete(self) -> bool:
         """Whether all sound is in the window, so that `ready_frames` is final."""
-        return self._finished and not self._waiting
+        return self.finished and not self._waiting
 
     @property
     def valid_rows(self) -> int:
@@ -122,17 +128,20 @@ class SpeechWindow:
         return frame - self._start_frame
 
     def first_row(self, frame: int) -> int:
-        """The first of the ten feature rows of picture `frame`. ValueError if it was dropped."""
-        return first_row(self.local(frame))
+        """The first of the ten feature rows of picture `frame`.
+
+        Of a picture that was dropped, such as one that an interruption goes back to, rows are negative: no sound.
+        """
+        return first_row(frame - self._start_frame)
 
     def loud(self, frame: int) -> bool:
         """Whether there is sound around picture `frame`, from 80 ms before its start to 130 ms after.
 
-        A fixed rule: at least 30 ms of it above -45 dB. Pictures that left the window keep their answer. ValueError
-        for a picture that is not ready.
+        A fixed rule: at least 30 ms of it above -45 dB. Pictures that left the window keep their answer; one that is
+        begun and not ready is judged by what is there. ValueError for a picture that is not begun.
         """
-        if not 0 <= frame < self.ready_frames:
-            raise ValueError(f"Picture {frame} is not known yet: {self.ready_frames} are ready.")
+        if not 0 <= frame < self.begun_frames:
+            raise ValueError(f"Picture {frame} is not known yet: {self.begun_frames} are begun.")
         block = frame * _BLOCKS_PER_FRAME
         return self._loud_blocks.count(1, max(0, block - _BLOCKS_BEFORE), block + _BLOCKS_AFTER) >= _LOUD_BLOCKS
 
