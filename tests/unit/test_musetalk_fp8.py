@@ -1,0 +1,241 @@
+"""The quantised decoder where there is no GPU: formats, the table of layers, calibration, the gate, the whole."""
+
+import logging
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.face.musetalk.fp8 import Fp8SdDecoder, operations_for, quantised_decoder
+from models.face.musetalk.fp8_formats import Format, PackedConv, Quantiser, Reach, pack
+from models.face.musetalk.fp8_gate import GateResult, Thresholds, gate
+from models.face.musetalk.fp8_layers import calibrate, formats, layers
+from models.face.musetalk.fp8_reference import Norm, ReferenceOperations
+from models.face.musetalk.fp8_tiles import ConvShape, Tile, candidates, programs, tile_for
+from models.face.musetalk.networks import SdDecoder, build_vae, random_networks
+
+torch.set_num_threads(1)
+FORMATS: tuple[Format, ...] = ("fp16", "int8", "fp8")
+ERROR: dict[Format, float] = {"fp16": 2e-3, "int8": 0.02, "fp8": 0.05}
+"""Of one convolution, relative: e4m3 has 3 bits after the point, int8 about twice as many for values near the reach."""
+
+
+@pytest.fixture(scope="module")
+def sd() -> SdDecoder:
+    decoder = random_networks(size="tiny").decoder
+    assert isinstance(decoder, SdDecoder)
+    return decoder
+
+
+def noise(*size: int, seed: int = 0) -> Tensor:
+    return torch.randn(*size, generator=torch.Generator().manual_seed(seed))
+
+
+def reach_of(pixels: Tensor) -> Reach:
+    return Reach(pixels.amin(dim=(0, 2, 3)), pixels.amax(dim=(0, 2, 3)))
+
+
+def convolved(pixels: Tensor, conv: PackedConv) -> Tensor:
+    operations = ReferenceOperations()
+    source = pixels.permute(0, 2, 3, 1).half()
+    codes = operations.prepare(source, None, conv.quantiser, silu=False, border_px=conv.border_px)
+    return operations.convolve(codes, conv)[0].float().permute(0, 3, 1, 2)
+
+
+def relative(found: Tensor, wanted: Tensor) -> float:
+    return float((found - wanted).norm() / wanted.norm())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_a_packed_convolution_is_the_convolution(format: Format, kernel: int) -> None:
+    pixels = F.silu(noise(2, 32, 8, 8)) * torch.linspace(0.1, 4, 32)[:, None, None]
+    weight, bias = noise(20, 32, kernel, kernel, seed=1), noise(20, seed=2)
+    conv = pack(weight, bias, reach_of(pixels), format, doubled=False)
+    assert relative(convolved(pixels, conv), F.conv2d(pixels, weight, bias, padding=kernel // 2)) < ERROR[format]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_doubled_convolution_is_that_of_the_doubled_picture(format: Format) -> None:
+    pixels, weight = noise(1, 32, 6, 10), noise(16, 32, 3, 3, seed=1)
+    conv = pack(weight, None, reach_of(pixels), format, doubled=True)
+    wanted = F.conv2d(F.interpolate(pixels, scale_factor=2, mode="nearest"), weight, padding=1)
+    assert relative(convolved(pixels, conv), wanted) < ERROR[format]
+
+
+def test_the_border_of_an_int8_picture_stands_for_zero() -> None:
+    pixels, weight = torch.full((1, 16, 4, 4), 2.0), torch.ones(16, 16, 3, 3)
+    reach = Reach(torch.full((16,), -0.3), torch.full((16,), 2.0))
+    conv = pack(weight, None, reach, "int8", doubled=False)
+    assert conv.quantiser.zero not in (0, -128)
+    found = convolved(pixels, conv)[0, 0]
+    torch.testing.assert_close(found, F.conv2d(pixels, weight, padding=1)[0, 0], rtol=5e-3, atol=0)
+
+
+def test_int8_is_several_times_more_exact_than_fp8_behind_an_activation() -> None:
+    pixels, weight = F.silu(noise(1, 64, 16, 16)), noise(64, 64, 3, 3, seed=1)
+    wanted = F.conv2d(pixels, weight, padding=1)
+    errors = {
+        format: relative(convolved(pixels, pack(weight, None, reach_of(pixels), format, doubled=False)), wanted)
+        for format in FORMATS
+    }
+    assert errors["int8"] < errors["fp8"] / 2
+
+
+def test_a_channel_that_is_always_zero_harms_nothing() -> None:
+    pixels, weight = noise(1, 32, 8, 8), noise(32, 32, 3, 3, seed=1)
+    pixels[:, 3], weight[5] = 0, 0
+    for format in FORMATS:
+        conv = pack(weight, None, reach_of(pixels), format, doubled=False)
+        found = convolved(pixels, conv)
+        assert relative(found, F.conv2d(pixels, weight, padding=1)) < ERROR[format]
+        assert found[:, 5].abs().max() == 0
+
+
+@pytest.mark.parametrize("format", ["int8", "fp8"])
+def test_values_beyond_the_reach_are_held_at_its_end(format: Format) -> None:
+    quantiser = Quantiser(format, torch.ones(1), 0)
+    codes = quantiser.codes(torch.tensor([[1e4], [-1e4]]))
+    assert quantiser.values(codes).abs().max() <= 448
+    assert torch.isfinite(quantiser.values(codes)).all()
+
+
+def test_formats_with_a_scale_need_to_know_the_reach() -> None:
+    with pytest.raises(ValueError, match="needs the reach"):
+        pack(noise(16, 16, 3, 3), None, None, "int8", doubled=False)
+
+
+def test_a_group_norm_from_statistics_is_that_of_torch() -> None:
+    operations, source = ReferenceOperations(), (noise(2, 16, 16, 24) * 3 + 40).half()
+    norm = Norm(noise(24, seed=1), noise(24, seed=2), 8, 1e-6)
+    affine = operations.combine(operations.measure(source), norm)
+    plain = Quantiser("fp16", torch.ones(24))
+    found = operations.prepare(source, affine, plain, silu=True, border_px=0).float().permute(0, 3, 1, 2)
+    planes = source.float().permute(0, 3, 1, 2)
+    wanted = F.silu(F.group_norm(planes, 8, norm.gain, norm.shift, 1e-6))
+    torch.testing.assert_close(found, wanted, rtol=2e-3, atol=2e-3)
+
+
+def test_the_table_lists_every_convolution_of_the_published_decoder() -> None:
+    decoder = build_vae("full").decoder
+    table = layers(decoder)
+    convolutions = {name for name, module in decoder.named_modules() if isinstance(module, torch.nn.Conv2d)}
+    assert {layer.name for layer in table} == convolutions - {"conv_in"}
+    assert table[-1].height_px == 256
+    # 617 as published, less 5/9 of the three doublings' 174.
+    assert sum(layer.operations for layer in table) == pytest.approx(520e9, rel=0.01)
+
+
+def test_eight_bits_go_to_all_but_shortcuts_the_last_layer_and_what_is_kept() -> None:
+    decoder = build_vae("full").decoder
+    table = layers(decoder)
+    chosen = formats(table, "int8", frozenset({"up_blocks.3.resnets.2.conv2"}))
+    plain = {name for name, format in chosen.items() if format == "fp16"}
+    shortcuts = {f"up_blocks.{number}.resnets.0.conv_shortcut" for number in (2, 3)}
+    assert plain == {*shortcuts, "conv_out", "up_blocks.3.resnets.2.conv2"}
+    eight_bits = sum(layer.operations for layer in table if chosen[layer.name] == "int8")
+    assert eight_bits > 0.92 * sum(layer.operations for layer in table)
+
+
+def test_calibration_sees_every_input_and_leaves_nothing_behind(sd: SdDecoder) -> None:
+    latents = noise(5, 4, 32, 32)
+    before = sd(latents[:1])
+    reaches = calibrate(sd, sd.decoder, latents, at_once=2)
+    assert set(reaches) == {layer.name for layer in layers(sd.decoder)} | {"conv_in"}
+    assert all((reach.low <= reach.high).all() for reach in reaches.values())
+    inner = reaches["up_blocks.0.resnets.0.conv1"]
+    assert -0.279 < float(inner.low.min()) < 0 < float(inner.high.max())
+    assert not any(module._forward_pre_hooks for module in sd.modules())
+    assert torch.equal(sd(latents[:1]), before)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_kernels_decoder_draws_the_networks_picture(sd: SdDecoder, format: Format) -> None:
+    latents = noise(3, 4, 32, 32)
+    ours = Fp8SdDecoder(sd, formats(layers(sd.decoder), format), calibrate(sd, sd.decoder, latents))
+    found = ours(latents)
+    assert found.shape == (3, 3, 256, 256)
+    assert found.dtype == torch.float16
+    assert gate(sd, ours, latents).psnr_db > {"fp16": 60, "int8": 38, "fp8": 30}[format]
+
+
+def test_frames_in_parts_are_the_frames_together(sd: SdDecoder) -> None:
+    latents = noise(3, 4, 32, 32)
+    table, reaches = formats(layers(sd.decoder), "int8"), calibrate(sd, sd.decoder, latents)
+    together, parted = (Fp8SdDecoder(sd, table, reaches, together=sizes)(latents) for sizes in ((16,), (16, 2, 1)))
+    torch.testing.assert_close(parted, together, rtol=0, atol=0.02)
+
+
+def test_a_decoder_whose_doubling_is_rewritten_is_refused() -> None:
+    from models.face.musetalk.rewrites import subpixel_upsampling
+
+    decoder = build_vae("tiny").decoder
+    subpixel_upsampling(decoder)
+    with pytest.raises(ValueError, match="before its doubling is rewritten"):
+        layers(decoder)
+
+
+def test_the_gate_passes_what_is_equal_and_refuses_what_differs() -> None:
+    latents = noise(3, 3, 8, 8).clamp(-1, 1)
+    equal = gate(lambda z: z, lambda z: z.half(), latents)
+    assert equal.passed
+    assert equal.mean_absolute < 1e-3
+    one_bad = gate(lambda z: z, lambda z: torch.cat((z[:-1], -z[-1:])), latents, at_once=8)
+    assert not one_bad.passed
+    assert one_bad.max_absolute > 0.5
+
+
+def test_the_gate_looks_at_pictures_as_they_are_shown() -> None:
+    latents = torch.full((1, 3, 8, 8), 4.0)
+    assert gate(lambda z: z, lambda z: 2 * z, latents).mean_absolute == 0
+
+
+def test_a_picture_that_is_not_a_number_never_passes() -> None:
+    broken = gate(lambda z: z, lambda z: z * torch.nan, noise(2, 3, 8, 8))
+    assert not broken.passed
+    assert not GateResult(50, float("nan"), 0, Thresholds()).passed
+
+
+def test_what_no_eight_bits_can_hold_is_drawn_in_float16(sd: SdDecoder, caplog: pytest.LogCaptureFixture) -> None:
+    latents = noise(1, 4, 32, 32)
+    with caplog.at_level(logging.INFO, "models.face.musetalk.fp8"):
+        chosen, result = quantised_decoder(sd, latents, thresholds=Thresholds(psnr_db=55))
+    assert set(chosen.table.values()) == {"fp16"}
+    assert result.passed
+    assert [record.message for record in caplog.records] == ["decoder_refused", "decoder_refused", "decoder_chosen"]
+
+
+def test_the_first_format_that_holds_the_gate_is_taken(sd: SdDecoder) -> None:
+    latents = noise(1, 4, 32, 32)
+    chosen, result = quantised_decoder(sd, latents, thresholds=Thresholds(psnr_db=35, mean_absolute=0.02))
+    assert "int8" in chosen.table.values()
+    assert result.passed
+
+
+def test_a_machine_without_a_gpu_computes_in_torch() -> None:
+    assert isinstance(operations_for(torch.device("cpu")), ReferenceOperations)
+
+
+def test_every_tile_divides_its_shape() -> None:
+    for shape in (
+        ConvShape("int8", 3, 32, 512, 512),
+        ConvShape("fp16", 3, 256, 128, 3),
+        ConvShape("fp8", 2, 8, 24, 48),
+    ):
+        for tile in candidates(shape):
+            assert shape.height_px**2 % tile.pixels == 0
+            assert shape.in_channels % tile.depth == 0
+            assert max(shape.out_channels, 16) % tile.channels == 0
+
+
+def test_few_pixels_get_small_tiles() -> None:
+    shape = ConvShape("int8", 3, 32, 512, 512)
+    assert programs(tile_for(shape, 4), shape, 4) >= 120
+    assert tile_for(shape, 1).pixels * tile_for(shape, 1).channels < 128 * 128
+
+
+def test_a_measured_tile_goes_before_a_guess() -> None:
+    shape, few, many = ConvShape("int8", 3, 32, 512, 512), Tile(64, 64, 64, 4, 4), Tile(128, 64, 64, 4, 4)
+    table = {(shape, 1): few, (shape, 4): many}
+    assert [tile_for(shape, frames, table) for frames in (1, 3, 4, 16)] == [few, few, many, many]
