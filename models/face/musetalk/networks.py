@@ -10,7 +10,7 @@ and 1.5 differ in their weights only. Source: github.com/TMElyralab/MuseTalk, ar
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from transformers.models.whisper.configuration_whisper import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from models.face.musetalk.config import MuseTalkConfig
+from models.face.musetalk.config import DecoderName, MuseTalkConfig, Size
 from models.face.musetalk.latents import SD_SCALE, LatentEncoder
 from models.face.musetalk.random_weights import fill_randomly, fill_taesd_randomly, sinusoids
 from models.face.musetalk.rewrites import fold_input_scale, fold_timestep, fuse_projections
 
-Size = Literal["full", "tiny"]
+NetworkType = TypeVar("NetworkType", bound=nn.Module)
 
 WINDOW_TOKENS = 50
 """Ten Whisper positions of 20 ms around a frame, five layers of each."""
@@ -202,21 +202,22 @@ def assemble(
     encoder: LatentEncoder | None,
     config: MuseTalkConfig,
 ) -> Networks:
-    """Rewrite loaded networks for speed, and lay their weights out as tensor cores like them (channels last)."""
-    mouth = MouthNetwork(unet, pos_enc=config.pos_enc)
-    picture = SdDecoder(decoder) if isinstance(decoder, AutoencoderKL) else TinyDecoder(decoder)
-    for network in (mouth, picture, encoder):
-        if network is not None:
-            fuse_projections(network)
-            network.to(memory_format=torch.channels_last)
-            network.eval().requires_grad_(False)
-    return Networks(mouth, picture, whisper.eval(), encoder, config)
+    """Networks from layers that have their weights; they are rewritten for speed and cannot be used otherwise then."""
+    mouth = laid_out(MouthNetwork(unet, pos_enc=config.pos_enc))
+    picture = laid_out(SdDecoder(decoder) if isinstance(decoder, AutoencoderKL) else TinyDecoder(decoder))
+    return Networks(mouth, picture, whisper.eval(), None if encoder is None else laid_out(encoder), config)
+
+
+def laid_out(network: NetworkType) -> NetworkType:
+    """`network` for inference, its projections fused and its weights where tensor cores like them (channels last)."""
+    fuse_projections(network)
+    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def random_networks(
     *,
     size: Size = "full",
-    decoder: Literal["sd", "taesd"] = "sd",
+    decoder: DecoderName = "sd",
     seed: int = 0,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
