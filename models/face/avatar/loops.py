@@ -33,8 +33,8 @@ from models.face.landmark_table import (
 
 Kind = Literal["loop", "mixture", "ping-pong", "still"]
 
-FADE_FRAMES = 8
-"""0.32 s: as long as a small movement of the head takes."""
+FADE_FRAMES = 10
+"""0.4 s: as long as a small movement of the head takes."""
 _POSE_POINTS = (
     *(BROW_LEFT_UPPER + BROW_RIGHT_UPPER + EYE_LEFT_UPPER + EYE_LEFT_LOWER + EYE_RIGHT_UPPER + EYE_RIGHT_LOWER),
     *(FACE_OVAL + NOSE_BRIDGE + LIPS_OUTER_UPPER + LIPS_OUTER_LOWER + LIPS_INNER_LOWER),
@@ -43,8 +43,10 @@ _GREY_SIZE_PX = (20, 12)
 _LUMA_WEIGHT = 0.004
 """A mean difference of 2.5 levels in the picture counts like 1 % of the face's height."""
 _ALWAYS_ALIKE = 0.012
-_NEVER_ALIKE = 0.06
-"""Between these, frames are alike when they differ by no more than a fade's length of this person's own movement."""
+_NEVER_ALIKE = 0.04
+_FADE_SHARE = 0.6
+"""Between these, frames are alike when they differ by no more than this share of what the person moves ordinarily in
+the time of a fade: in its middle a fade moves one and a half times as fast as in the mean."""
 _PART_FRAMES = 50
 _MOST_PARTS = 12
 _FADED_SHARE = 0.3
@@ -145,7 +147,7 @@ def _alike(distance: Floats, clips: _Clips) -> float:
     moved = np.diagonal(distance, FADE_FRAMES)
     inside = [clips.clip_of(frame) == clips.clip_of(frame + FADE_FRAMES) for frame in range(len(moved))]
     ordinary = float(np.median(moved[inside])) if any(inside) else 0.0
-    return float(np.clip(ordinary, _ALWAYS_ALIKE, _NEVER_ALIKE))
+    return float(np.clip(_FADE_SHARE * ordinary, _ALWAYS_ALIKE, _NEVER_ALIKE))
 
 
 def _fade_costs(distance: Floats, clips: _Clips) -> Floats:
@@ -166,11 +168,14 @@ def _fade_costs(distance: Floats, clips: _Clips) -> Floats:
 def _best_visits(cost: Floats, alike: float, clips: _Clips) -> list[int]:
     """The frames at which the person is in the pose that lets most of the footage be used."""
     best: list[int] = []
-    best_worth = (0, 0.0)
+    best_worth = 0.0
     for home in range(FADE_FRAMES, clips.count, 2):
         visits = _visits(cost[home], alike, clips)
         parts = clips.parts(visits)
-        worth = (sum(end - start for start, end in parts), -float(cost[home][visits].sum()) if visits else 0.0)
+        if not parts:
+            continue
+        # A perfect seam is worth as much as three times the footage with one that is just not seen.
+        worth = sum(end - start for start, end in parts) * (1.5 - float(cost[home][visits].mean()) / alike)
         if worth > best_worth:
             best, best_worth = visits, worth
     return best
@@ -215,7 +220,7 @@ def _walk(parts: list[tuple[int, int]], cost: Floats, alike: float, left_out: tu
             distances.append(float(cost[end, follows]))
             mixes[-FADE_FRAMES:] = _fade(end, follows)
         schedule += [frames.setdefault(mix, len(frames)) for mix in mixes]
-    kind: Kind = "loop" if len(parts) == 1 else "mixture"
+    kind: Kind = "loop" if len(seams) <= 1 else "mixture"
     return Plan(tuple(frames), np.array(schedule, np.int32), kind, tuple(seams), max(distances), left_out)
 
 

@@ -26,6 +26,7 @@ _PERIOD_S = Fraction(1, BEATS_PER_SECOND)
 _RATE_TOLERANCE_HZ = 0.5
 """Rates are counted over a short recording, and 20 Hz cameras run at 19.9."""
 _FROZEN_S = 0.3
+_SHAPE_TOLERANCE = 0.02
 _HD_LINES = 720
 """From this height on, video that does not state its colours is BT.709 (as players assume), below BT.601."""
 _HDR_TRANSFERS = (16, 18)
@@ -117,8 +118,9 @@ def nearest_in_time(timed: Iterable[tuple[Fraction, Item]], period_s: Fraction) 
             yield before[1]
             position += 1
         before = (time_s, item)
-    if before is not None and 2 * position * period_s < 2 * before[0] + period_s:
+    while before is not None and 2 * position * period_s < 2 * before[0] + period_s:
         yield before[1]
+        position += 1
 
 
 def to_rgb(i420: Image) -> Image:
@@ -146,6 +148,7 @@ class _Reader:
         self._container = container
         self._rules = rules
         self._wanted_px = size_px
+        self._size_px: tuple[int, int] | None = None
         self._times: list[Fraction] = []
         self._notes: list[str] = []
         self._cut = False
@@ -219,15 +222,20 @@ class _Reader:
         return np.ascontiguousarray(upright, np.uint8)
 
     def _size(self, width_px: int, height_px: int) -> tuple[int, int]:
+        if self._size_px is None:
+            self._size_px = self._wanted_px or scaled_size(width_px, height_px, self._rules.height_px)
+            self._refuse_other_shape(width_px, height_px)
+        return self._size_px
+
+    def _refuse_other_shape(self, width_px: int, height_px: int) -> None:
         if self._wanted_px is None:
-            self._wanted_px = scaled_size(width_px, height_px, self._rules.height_px)
+            return
         wanted_width_px, wanted_height_px = self._wanted_px
-        if abs(width_px / height_px * wanted_height_px / wanted_width_px - 1) > 0.02:
+        if abs(width_px / height_px * wanted_height_px / wanted_width_px - 1) > _SHAPE_TOLERANCE:
             raise AvatarError(
                 f"{self._name} is {width_px}x{height_px} and does not have the shape of the main recording "
                 f"({wanted_width_px}x{wanted_height_px}); record all clips with the same camera, held the same way."
             )
-        return self._wanted_px
 
     def _note_once(self, note: str) -> None:
         if note not in self._notes:

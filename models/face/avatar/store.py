@@ -102,6 +102,13 @@ class Draft:
         if self.directory != self._place:
             shutil.rmtree(self.directory, ignore_errors=True)
 
+    @property
+    def scratch(self) -> Path:
+        """Where files may be put that do not belong to the finished pack."""
+        path = self.directory / "scratch"
+        path.mkdir(exist_ok=True)
+        return path
+
     @contextmanager
     def frames(self, count: int, width_px: int, height_px: int) -> Iterator["FrameWriter"]:
         """Write the frames one by one, so that a minute of video need not be in memory."""
@@ -132,6 +139,7 @@ class Draft:
             meta=meta, roi_width_px=pack.roi_width_px, roi_height_px=pack.roi_height_px, files=files
         ).model_dump_json(indent=2)
         (self.directory / PACK_NAME).write_text(content + "\n", encoding="utf-8")
+        shutil.rmtree(self.directory / "scratch", ignore_errors=True)
         self.directory.chmod(0o755)
         self._take_place()
 
