@@ -26,6 +26,9 @@ from models.interfaces import Image
 
 Floats = NDArray[np.float32]
 
+_NOSE = (248, 456, 420, 360, 278, 294, 327, 326, 2, 97, 98, 64, 48, 131, 198, 236, 3)
+"""Around the nose, clockwise from its ridge."""
+
 
 def encode(
     path: Path,
@@ -96,6 +99,8 @@ def mesh(
     points[[FOREHEAD, CHIN], :2] = ((0, -0.5), (0, 0.5))
     points[list(NOSE_BRIDGE), 1] = np.linspace(-0.15, 0.12, len(NOSE_BRIDGE))
     points[list(NOSE_BRIDGE), 0] = 0
+    around = np.linspace(0, 2 * np.pi, len(_NOSE), endpoint=False)
+    points[list(_NOSE), :2] = np.stack((0.09 * np.sin(around), 0.06 - 0.1 * np.cos(around)), axis=1)
     for lips, lift in (
         (LIPS_OUTER_UPPER, -0.03),
         (LIPS_OUTER_LOWER, 0.04),
@@ -121,9 +126,9 @@ class DrawnFinder:
         self.looked_around += 1
         _, _, numbers, centres = cv2.connectedComponentsWithStats((rgb[..., 0] > 190).astype(np.uint8))
         faces = []
-        for (_, _, width, height, area), (x, y) in list(zip(numbers, centres, strict=True))[1:]:
+        for (_, _, _, height, area), (x, y) in list(zip(numbers, centres, strict=True))[1:]:
             if area > 200:
-                faces.append(FoundFace(mesh(x + 0.0 * width, y, height, gap=0.01), 1.0))
+                faces.append(FoundFace(mesh(x, y, height), 1.0))
         return sorted(faces, key=lambda face: -face.size_px)
 
     def follow(self, rgb: Image, before: FoundFace) -> FoundFace | None:
