@@ -3,7 +3,7 @@ PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) deploy/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run local setup test check bench fetch clean
+.PHONY: help run local avatar setup test check bench fetch clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -13,6 +13,9 @@ run: ## Set up, fetch the models, start the double and print its address
 
 local: ## Be in a call as your double: camera, microphone and ears (ARGS="doctor" looks at the machine)
 	@$(BOOTSTRAP) local $(ARGS)
+
+avatar: ## Make an avatar of a recording for a GPU's face (ARGS="--help" tells how)
+	@$(BOOTSTRAP) avatar $(ARGS)
 
 setup: ## Set up the virtual environment only
 	@$(BOOTSTRAP) setup

@@ -19,6 +19,7 @@ HELP = """usage: python3 deploy/bootstrap.py COMMAND
 commands:
   run           set up, fetch the embedded models, start the double and print its address
   local [ARGS]  the same, and be in a call as your double: camera, microphone and ears
+  avatar ARGS   set up, fetch and convert MuseTalk's weights, and make an avatar: --help tells how
   setup         set up the virtual environment only
   test [ARGS]   set up and run the tests of a machine without a GPU; ARGS go to pytest
   check         set up and check format, lint and types

@@ -22,6 +22,7 @@ def run_command(name: str, arguments: list[str]) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "run": run,
         "local": local,
+        "avatar": avatar,
         "setup": setup,
         "test": test,
         "check": check,
@@ -72,6 +73,15 @@ def _launch(arguments: list[str], *, weights: str = "embedded") -> int:
     os.execv(command[0], command)
 
 
+def avatar(arguments: list[str]) -> int:
+    """Make an avatar of a recording, after what that needs: the extra, and MuseTalk's weights in the form it loads."""
+    environment = _environment(("musetalk",))
+    asks = not arguments or {"-h", "--help"} & set(arguments)
+    if not asks and (status := _call(environment, "-m", "models", "convert", "--fetch", "musetalk")):
+        return status
+    return _call(environment, "-m", "models.face", "prepare", *arguments)
+
+
 def fetch(arguments: list[str]) -> int:
     return _call(_environment(), "-m", "models", "fetch", *(arguments or ["embedded"]))
 
@@ -80,7 +90,7 @@ def test(arguments: list[str]) -> int:
     apt = Apt()
     require_browser(apt)
     require_sound_server(apt)
-    environment = _environment(("dev",))
+    environment = _environment(("dev", "musetalk"))
     if status := _call(environment, "-m", "models", "fetch", "embedded", "tests"):
         return status
     suites = [f"tests/{suite}" for suite in SUITES if any((ROOT / "tests" / suite).glob("test_*.py"))]

@@ -108,7 +108,7 @@ def test_every_dependency_is_pinned_without_addresses() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"]
     assert all("==" in line and "://" not in line and "@" not in line for line in lines)
     names = {line.split("==")[0] for line in lines}
-    assert {"llama-cpp-python", "aiortc", "numpy", "pytest"} <= names
+    assert {"llama-cpp-python", "aiortc", "numpy", "pytest", "torch", "diffusers"} <= names
 
 
 def test_a_built_wheel_is_found_again_only_by_the_same_kind_of_machine(
@@ -210,8 +210,47 @@ def test_a_missing_compiler_and_a_missing_browser_are_installed_or_named(monkeyp
 
 
 def test_an_unknown_command_names_the_known_ones() -> None:
-    with pytest.raises(SetupError, match="fly is not a command; commands are run, local, setup, test"):
+    with pytest.raises(SetupError, match="fly is not a command; commands are run, local, avatar, setup, test"):
         run_command("fly", [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "started"),
+    [
+        (["me.mp4"], [["models", "convert", "--fetch", "musetalk"], ["models.face", "prepare", "me.mp4"]]),
+        (["--help"], [["models.face", "prepare", "--help"]]),
+        ([], [["models.face", "prepare"]]),
+    ],
+)
+def test_an_avatar_is_made_after_its_networks_are_here(
+    arguments: list[str], started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    extras: list[tuple[str, ...]] = []
+    monkeypatch.setattr(commands, "_environment", extras.append)
+    monkeypatch.setattr(commands, "_call", lambda _, *words: seen.append(list(words[1:])) or 0)
+    assert run_command("avatar", arguments) == 0
+    assert (extras, seen) == ([("musetalk",)], started)
+
+
+def test_no_avatar_is_made_when_its_networks_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, ...]] = []
+    monkeypatch.setattr(commands, "_environment", lambda extras: None)
+    monkeypatch.setattr(commands, "_call", lambda _, *words: seen.append(words) or 1)
+    assert run_command("avatar", ["me.mp4"]) == 1
+    assert len(seen) == 1
+
+
+def test_the_tests_bring_the_networks_packages_and_not_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    extras: list[tuple[str, ...]] = []
+    monkeypatch.setattr(commands, "require_browser", lambda apt: None)
+    monkeypatch.setattr(commands, "require_sound_server", lambda apt: None)
+    monkeypatch.setattr(commands, "_environment", extras.append)
+    monkeypatch.setattr(commands, "_call", lambda _, *words: seen.append(list(words[1:])) or 0)
+    assert run_command("test", []) == 0
+    assert extras == [("dev", "musetalk")]
+    assert seen[0] == ["models", "fetch", "embedded", "tests"]
 
 
 def test_bootstrap_is_read_by_an_old_python_and_looks_for_a_newer_one(
@@ -237,7 +276,9 @@ def test_bootstrap_is_read_by_an_old_python_and_looks_for_a_newer_one(
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert bootstrap.main(["--help"]) == 0
     said = capsys.readouterr().out
-    assert all(f"\n  {name} " in said for name in ("run", "setup", "test", "check", "bench", "fetch", "clean"))
+    assert all(
+        f"\n  {name} " in said for name in ("run", "avatar", "setup", "test", "check", "bench", "fetch", "clean")
+    )
 
 
 @pytest.mark.parametrize(
