@@ -1,44 +1,30 @@
 """`python -m models`: fetch, list, verify and convert weight files."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from dotenv import dotenv_values
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
 from models.errors import WeightsError
-from models.settings import WeightsSettings
 from models.weights import Catalog, fetch, verify
+from models.weights.environment import weights_directory
 from models.weights.progress import megabytes
 from models.weights.store import Store
 
-PREFIX = "UNDERSTUDY_"
 CONVERTIBLE: dict[str, Literal["1.5", "1.0"]] = {"musetalk": "1.5", "musetalk-1.5": "1.5", "musetalk-1.0": "1.0"}
 """Names to say what is converted, and the version of MuseTalk that each means."""
-
-
-class _Environment(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", frozen=True, extra="ignore"
-    )
-
-    weights: WeightsSettings = WeightsSettings()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 1 with one sentence on standard error when something is wrong."""
     options = _parser().parse_args(arguments)
     try:
-        directory = options.dir or _weights_directory()
+        directory = options.dir or weights_directory()
         catalog = Catalog.read()
         if options.command == "fetch":
             fetch(options.names or ["embedded"], directory, catalog=catalog)
@@ -86,26 +72,6 @@ def _add_directory(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dir", type=Path, help="where the weights lie (default: UNDERSTUDY_WEIGHTS__DIR, else the user's cache)"
     )
-
-
-def _weights_directory() -> Path:
-    """Where the settings say that the weights lie. Raises WeightsError, also for a misspelt name of this setting."""
-    try:
-        in_file = dotenv_values(".env") if Path(".env").is_file() else {}
-    except (OSError, UnicodeDecodeError):
-        raise WeightsError("The file .env cannot be read; it must be text in UTF-8.") from None
-    for name in sorted({*os.environ, *in_file}):
-        section = name.upper().removeprefix(PREFIX).split("__")[0].lower()
-        if name.upper().startswith(PREFIX) and section != "weights" and get_close_matches(section, ["weights"]):
-            raise WeightsError(f"{name} is not a setting; did you mean {PREFIX}WEIGHTS__DIR?")
-    try:
-        return _Environment().weights.dir
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
-        if first["type"] == "extra_forbidden":
-            raise WeightsError(f"{name} is not a setting; did you mean {PREFIX}WEIGHTS__DIR?") from None
-        raise WeightsError(f"{name}: {first['msg']}.") from None
 
 
 def _present(catalog: Catalog, directory: Path) -> list[str]:
