@@ -202,6 +202,7 @@ def test_a_conversion_writes_half_precision_and_says_what_it_was_made_from(conve
     heard = load_file(directory / "whisper.safetensors")
     assert not [name for name in heard if "decoder" in name]
     assert not [name for name in load_file(directory / "taesd.safetensors") if not name.startswith("decoder.")]
+    assert len({path.stat().st_mode for path in directory.iterdir()}) == 1
     assert not list(converted.glob(".converting-*"))
 
 

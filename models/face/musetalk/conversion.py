@@ -5,7 +5,7 @@
     taesd/….safetensors ──────────── the decoder's ─────────► taesd.safetensors                        its place
     whisper-tiny/model.safetensors ─ the encoder's ─────────► whisper.safetensors
 
-It needs the 3.4 GB of the published network on disk and 2 GB beside it, and 2 GB of memory.
+It reads 3.8 GB in about half a minute, writes 1.9 GB, and takes 2 GB of memory besides the files that it maps.
 """
 
 import json
@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from models.errors import WeightsCorrupt, WeightsError, WeightsMissing
 from models.face.musetalk.config import Size, Version
 from models.face.musetalk.manifest import (
+    MANIFEST_NAME,
     TAESD_FILE,
     UNET_FILE,
     VAE_FILE,
@@ -330,6 +331,8 @@ def _describe(version: Version, size: Size, sources: dict[str, Path], store: Sto
         licences={model: store.catalog.models[model].licence for model in sources},
         versions={package: package_version(package) for package in PACKAGES},
     ).write(target)
+    for path in made:
+        shutil.copymode(target / MANIFEST_NAME, path)  # safetensors lets only their owner read them
 
 
 def _put(made: Path, target: Path) -> None:
