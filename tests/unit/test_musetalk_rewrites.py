@@ -166,12 +166,6 @@ WAYS = (traced, compiled)
 Way = Callable[[nn.Module, tuple[Tensor, ...]], Callable[..., Tensor]]
 
 
-@torch.no_grad()
-def test_the_whole_mouth_network_can_be_exported(networks: Networks) -> None:
-    inputs = (noise(1, 8, 32, 32), noise(1, 50, 384))
-    assert far(traced(networks.mouth, inputs)(*inputs), networks.mouth(*inputs)) < 1e-5
-
-
 @pytest.mark.parametrize("way", WAYS)
 @torch.no_grad()
 def test_a_mouth_network_with_every_kind_of_block_is_one_graph(way: Way) -> None:
