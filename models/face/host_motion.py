@@ -28,31 +28,35 @@ _MOUTH_STEP = 0.8
 """Most that a number of the mouth may change from one picture to the next."""
 _CLOSING_SHARE = 0.55
 _CLOSED = 0.05
+_ENGAGES, _PAUSES, _RELAXES = 0.34, 0.03, 0.08
+"""How much a face is more engaged in talking after a picture that says something, and less after one that does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """What speech has done to the face up to one picture: the mouth, and two springs (place, speed per s)."""
+    """What speech has done to the face up to one picture: the mouth, two springs (place, speed per s), engagement."""
 
     mouth: MouthShape = REST
     nod: float = 0.0
     nod_speed: float = 0.0
     brows: float = 0.0
     brows_speed: float = 0.0
+    engaged: float = 0.0
 
     def speaking(self, mouth: MouthShape, *, nod: float = 0.0, brows: float = 0.0) -> "Expression":
         """One picture later, saying `mouth`; `nod` and `brows` start gestures of that height."""
-        return self._later(mouth.limited(self.mouth, _MOUTH_STEP), nod, brows)
+        engaged = self.engaged + (_ENGAGES if max(map(abs, mouth)) >= _CLOSED else -_PAUSES)
+        return self._later(mouth.limited(self.mouth, _MOUTH_STEP), nod, brows, engaged)
 
     def silent(self) -> "Expression":
         """One picture later, with nothing to say: the mouth closes within four pictures."""
         mouth = self.mouth.toward(REST, _CLOSING_SHARE)
-        return self._later(REST if max(map(abs, mouth)) < _CLOSED else mouth, 0.0, 0.0)
+        return self._later(REST if max(map(abs, mouth)) < _CLOSED else mouth, 0.0, 0.0, self.engaged - _RELAXES)
 
-    def _later(self, mouth: MouthShape, nod: float, brows: float) -> "Expression":
+    def _later(self, mouth: MouthShape, nod: float, brows: float, engaged: float) -> "Expression":
         nod_place, nod_speed = _spring(self.nod, self.nod_speed + nod * _NOD_KICK)
         brow_place, brow_speed = _spring(self.brows, self.brows_speed + brows * _NOD_KICK)
-        return Expression(mouth, nod_place, nod_speed, brow_place, brow_speed)
+        return Expression(mouth, nod_place, nod_speed, brow_place, brow_speed, min(max(engaged, 0.0), 1.0))
 
 
 def pose_at(position: int, expression: Expression) -> Pose:
@@ -78,6 +82,7 @@ def pose_at(position: int, expression: Expression) -> Pose:
         brows=0.12 * _drift(position, 71, 11) + 0.05 * _drift(position, 23, 15) + expression.brows - 0.2 * away_y,
         smile=smile * (1 - 0.45 * talking),
         mouth=expression.mouth,
+        engaged=expression.engaged,
     )
 
 

@@ -11,7 +11,8 @@ class Pose:
 
     Positive `yaw_deg` turns toward the picture's right, positive `pitch_deg` looks down, positive `roll_deg` tilts the
     head clockwise. `gaze_x`, `gaze_y` are in [-1, 1], right and down; at 0 the eyes meet the camera. `lids` is 1 for
-    open eyes and 0 for shut ones. `brows` is 0 at rest and 1 for fully raised.
+    open eyes and 0 for shut ones. `brows` is 0 at rest and 1 for fully raised. `engaged` is 1 while the face talks,
+    pauses between words included, and falls to 0 when it has long been silent.
     """
 
     yaw_deg: float = 0.0
@@ -27,3 +28,4 @@ class Pose:
     brow_tilt: float = 0.0
     smile: float = 0.5
     mouth: MouthShape = REST
+    engaged: float = 0.0

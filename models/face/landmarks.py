@@ -75,8 +75,8 @@ class FaceFinder:
     """Finds faces. About 5 ms a picture and 5 ms a face on one core. Not thread-safe: one per thread."""
 
     def __init__(self, detection: Path, mesh: Path) -> None:
-        self._detection = _network(detection)
-        self._mesh = _network(mesh)
+        self._detection = open_network(detection, MODEL)
+        self._mesh = open_network(mesh, MODEL)
         self._anchors = _anchors()
 
     def find(self, rgb: Image) -> list[FoundFace]:
@@ -159,13 +159,14 @@ def create_finder(weights: WeightsSettings) -> FaceFinder:
     return FaceFinder(directory / "face_detection_short_range.tflite", directory / "face_landmark.tflite")
 
 
-def _network(path: Path) -> Any:
+def open_network(path: Path, model: str) -> Any:
+    """A TFLite file of the catalog's `model` as a network of OpenCV's. Raises WeightsCorrupt."""
     # OpenCV 5's new engine offers only the first output of these files; OpenCV 4 has no other engine than the classic.
     options = {"engine": cv2.dnn.ENGINE_CLASSIC} if hasattr(cv2.dnn, "ENGINE_CLASSIC") else {}
     try:
         return cv2.dnn.readNetFromTFLite(str(path), **options)
     except cv2.error:
-        raise WeightsCorrupt(f"{path.name} cannot be read; run `python -m models fetch {MODEL}`.") from None
+        raise WeightsCorrupt(f"{path.name} cannot be read; run `python -m models fetch {model}`.") from None
 
 
 def _anchors() -> Floats:
