@@ -145,3 +145,15 @@ def drawn(*faces: tuple[float, float, float], width_px: int = 320, height_px: in
         centre, axes = (round(16 * x), round(16 * y)), (round(16 * 0.38 * face_px), round(8 * face_px))
         cv2.ellipse(rgb, centre, axes, 0, 0, 360, (light, light, light), -1, cv2.LINE_AA, 4)
     return rgb
+
+
+def with_closed_mouth(rgb: Image, points: Floats) -> Image:
+    """A portrait whose lips meet: what is below the upper lip's inner edge is drawn up to it, less towards the chin."""
+    height, width = rgb.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    upper, lower = points[list(LIPS_INNER_UPPER), :2], points[list(LIPS_INNER_LOWER), :2]
+    edge = np.interp(x[0], upper[:, 0], upper[:, 1])
+    gap = np.interp(x[0], lower[:, 0], lower[:, 1] - np.interp(lower[:, 0], upper[:, 0], upper[:, 1]), left=0, right=0)
+    rest = np.clip((points[CHIN, 1] - y) / np.maximum(points[CHIN, 1] - edge, 1), 0, 1)
+    drawn_up = np.where(y >= edge, gap * np.sqrt(rest), 0).astype(np.float32)
+    return np.asarray(cv2.remap(rgb, x, y + drawn_up, cv2.INTER_CUBIC), np.uint8)

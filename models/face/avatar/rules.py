@@ -30,9 +30,10 @@ class Rules:
     turned_deg: float = 25.0
     tilted_deg: float = 20.0
     """The landmarks and the network have seen little beyond this."""
-    closed_mouth: float = 0.06
-    """Height between the inner lips by width of the mouth; closed lips measure 0.00 to 0.04."""
-    open_mouth: float = 0.12
+    closed_mouth: float = 0.08
+    """Height between the inner lips by width of the mouth; lips that meet measure up to 0.07."""
+    open_mouth: float = 0.13
+    """A smile that shows the teeth measures 0.17."""
     mostly: float = 0.5
     """The share of frames from which on something counts as being so all the time."""
     few: float = 0.05
