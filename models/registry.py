@@ -22,7 +22,13 @@ ENGINES: dict[Kind, dict[str, str]] = {
     "asr": {"faster_whisper": "models.asr.faster_whisper:create", "scripted": "models.asr.scripted:create"},
     "llm": {"llama_cpp": "models.llm.llama_cpp:create", "scripted": "models.llm.scripted:create"},
     "tts": {"kokoro": "models.tts.kokoro:create", "tone": "models.tts.tone:create"},
-    "face": {"host": "models.face.host:create", "counter": "models.face.counter:create"},
+    "face": {
+        "auto": "models.face.choice:create",
+        "musetalk": "models.face.musetalk.create:create",
+        "puppet": "models.face.puppet:create",
+        "host": "models.face.host:create",
+        "counter": "models.face.counter:create",
+    },
 }
 """Names are the Literals of models/settings.py; a module is imported when its engine is chosen, not before."""
 

@@ -4,24 +4,24 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
-from models.errors import EngineUnavailable
-from models.settings import FaceSettings
+from models import registry
+from models.interfaces import Face
+from models.settings import EngineSettings, FaceSettings
 
 
-def chosen(settings: FaceSettings, *, has_gpu: Callable[[], bool] | None = None) -> str:
-    """The engine for `settings`: what they name, or for auto the best that this machine and its files allow.
+def create(settings: EngineSettings) -> Face:
+    """The best face that this machine and its files allow."""
+    face = settings.face.model_copy(update={"engine": best_face(settings.face)})
+    return registry.create("face", settings.model_copy(update={"face": face}))
 
-    Raises EngineUnavailable when MuseTalk is named and there is no GPU.
-    """
-    has_gpu = has_gpu or sees_gpu
-    if settings.engine == "musetalk" and not has_gpu():
-        raise EngineUnavailable(
-            "MuseTalk needs an NVIDIA GPU, and none can be seen; set UNDERSTUDY_FACE__ENGINE to auto, puppet or host."
-        )
-    if settings.engine != "auto":
-        return settings.engine
-    if settings.avatar is not None and has_gpu():
+
+def best_face(
+    settings: FaceSettings, *, has_gpu: Callable[[], bool] | None = None
+) -> Literal["musetalk", "puppet", "host"]:
+    """MuseTalk with an avatar and a GPU, else the puppet with a photo, else the host."""
+    if settings.avatar is not None and (has_gpu or sees_gpu)():
         return "musetalk"
     return "host" if settings.photo is None else "puppet"
 

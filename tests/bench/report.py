@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 BUDGET = Path(__file__).with_name("budget.toml")
 
@@ -41,17 +39,17 @@ def report(bench: str, figures: Mapping[str, float], *, json_file: Path | None) 
     A bound is a number, the most a figure may be, or a pair [least, most]. A bound without a figure is missed.
     """
     budget: dict[str, float | list[float]] = tomllib.loads(BUDGET.read_text()).get(bench, {})
-    table = Table(title=f"{bench}: {machine()}")
-    for column in ("figure", "measured", "bound", ""):
-        table.add_column(column, justify="left" if column == "figure" else "right")
+    names = [*figures, *(name for name in budget if name not in figures)]
+    width = max(map(len, [*names, "figure"]))
+    print(f"{bench}: {machine()}\n{'figure':<{width}}  {'measured':>10}  {'bound':>14}")
     ok = True
-    for name in [*figures, *(name for name in budget if name not in figures)]:
+    for name in names:
         value, bound = figures.get(name), budget.get(name)
         holds = bound is None or (value is not None and _holds(value, bound))
         ok = ok and holds
         verdict = "" if bound is None else "ok" if holds else "MISSED"
-        table.add_row(name, "none" if value is None else f"{value:g}", "" if bound is None else str(bound), verdict)
-    Console(width=110).print(table)
+        measured, limit = "none" if value is None else f"{value:g}", "" if bound is None else str(bound)
+        print(f"{name:<{width}}  {measured:>10}  {limit:>14}  {verdict}".rstrip())
     result = {"bench": bench, "figures": dict(figures), "budget": budget, "ok": ok, "machine": machine()}
     line = json.dumps(result)
     if json_file is not None:

@@ -27,9 +27,11 @@ from models.interfaces import (
 )
 from models.llm.scripted import ScriptedModel
 from models.registry import ENGINES, Kind, create
-from models.settings import EngineSettings
+from models.settings import EngineSettings, WeightsSettings
+from models.weights import locate
+from tests.small_musetalk import small_face
 
-NEEDS_WEIGHTS = {"smart_turn", "faster_whisper", "llama_cpp", "kokoro"}
+NEEDS_WEIGHTS = {"smart_turn", "faster_whisper", "llama_cpp", "kokoro", "puppet"}
 HELLO = [Message("system", "Answer in one short sentence."), Message("user", "Hello! Who are you?")]
 SENTENCE = "Hello there, this is a short test."
 
@@ -41,12 +43,17 @@ def each(kind: Kind) -> pytest.MarkDecorator:
 
 def made(kind: Kind, name: str) -> Any:
     """The engine with its smallest model, deterministic."""
+    if name == "musetalk":
+        return small_face()
     smallest: dict[Kind, dict[str, Any]] = {
         "asr": {"model": "whisper-tiny.en"},
         "llm": {"model": "smollm2-135m-instruct", "temperature": 0, "context_tokens": 512},
         "face": {"size_px": 128},
     }
-    return create(kind, EngineSettings.model_validate({kind: {"engine": name, **smallest.get(kind, {})}}))
+    options = {"engine": name, **smallest.get(kind, {})}
+    if name == "puppet":
+        options["photo"] = locate("test-photo", WeightsSettings().dir) / "astronaut.png"
+    return create(kind, EngineSettings.model_validate({kind: options}))
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from models.errors import EngineUnavailable
-from models.face.choice import chosen
-from models.settings import FaceSettings
+from models.face.choice import best_face, sees_gpu
+from models.face.host import HostFace
+from models.registry import create
+from models.settings import EngineSettings, FaceSettings
 
 PHOTO = Path("me.jpg")
 AVATAR = Path("avatars/me")
@@ -24,19 +26,23 @@ AVATAR = Path("avatars/me")
 def test_auto_takes_the_best_face_that_there_is(
     photo: Path | None, avatar: Path | None, gpu: bool, engine: str
 ) -> None:
-    assert chosen(FaceSettings(photo=photo, avatar=avatar), has_gpu=lambda: gpu) == engine
-
-
-def test_a_face_that_is_named_is_taken() -> None:
-    assert chosen(FaceSettings(engine="host", photo=PHOTO, avatar=AVATAR), has_gpu=lambda: True) == "host"
-
-
-def test_musetalk_without_a_gpu_is_refused_in_one_sentence() -> None:
-    with pytest.raises(EngineUnavailable, match=r"needs an NVIDIA GPU.*UNDERSTUDY_FACE__ENGINE") as caught:
-        chosen(FaceSettings(engine="musetalk", avatar=AVATAR), has_gpu=lambda: False)
-    assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+    assert best_face(FaceSettings(photo=photo, avatar=avatar), has_gpu=lambda: gpu) == engine
 
 
 def test_hidden_devices_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert chosen(FaceSettings(avatar=AVATAR)) == "host"
+    assert best_face(FaceSettings(avatar=AVATAR)) == "host"
+
+
+async def test_auto_becomes_the_face_that_was_chosen() -> None:
+    face = create("face", EngineSettings(face=FaceSettings(size_px=128)))
+    assert isinstance(face, HostFace)
+    assert face.width_px == 128
+    await face.aclose()
+
+
+@pytest.mark.skipif(sees_gpu(), reason="there is a GPU")
+def test_musetalk_without_a_gpu_is_refused_in_one_sentence() -> None:
+    with pytest.raises(EngineUnavailable, match=r"needs an NVIDIA GPU.*UNDERSTUDY_FACE__ENGINE") as caught:
+        create("face", EngineSettings(face=FaceSettings(engine="musetalk", avatar=AVATAR)))
+    assert str(caught.value).endswith(".") and "\n" not in str(caught.value)

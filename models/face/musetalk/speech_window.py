@@ -39,6 +39,7 @@ _CONTEXT_FRAMES: Final = 2
 _AHEAD_FRAMES: Final = 25
 """A full window is moved when so few pictures are left in it, so that the last of them still know what comes."""
 
+_HELD_BACK_SAMPLES: Final = 32
 _BLOCK_SAMPLES: Final = 160
 _BLOCKS_PER_FRAME: Final = FRAME_SAMPLES // _BLOCK_SAMPLES
 _BLOCKS_BEFORE: Final = 8
@@ -103,8 +104,11 @@ class SpeechWindow:
 
     @property
     def begun_frames(self) -> int:
-        """Pictures [0, n) whose own 40 ms are in the window: in need they can be made of what is there."""
-        return max(self.ready_frames, self._end_samples // FRAME_SAMPLES)
+        """Pictures [0, n) whose own 40 ms have come: in need they can be made of what is there.
+
+        The last 2 ms of what has come are still in the Downsampler.
+        """
+        return max(self.ready_frames, (self._end_samples + _HELD_BACK_SAMPLES) // FRAME_SAMPLES)
 
     @property
     def complete(self) -> bool:

@@ -1,0 +1,310 @@
+"""MuseTalk's face around the real engine on a CPU, with networks that show what they hear."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import aclosing
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.errors import EngineFailed
+from models.face.avatar.pack import AvatarPack
+from models.face.musetalk.engine import EngineSession
+from models.face.musetalk.face import MuseTalkFace
+from models.face.musetalk.orders import Mouth, Sound
+from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ, Samples, Speech
+from tests import virtual_time
+from tests.avatars import synthetic_pack
+from tests.small_musetalk import loudness_networks, shown_rows, small_engine, small_face
+
+HUM = 0.02
+"""Loud enough to be speech."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def hum(beats: float) -> Samples:
+    noise = np.random.default_rng(1).standard_normal(round(beats * BEAT_SAMPLES))
+    return (HUM * noise).astype(np.float32)
+
+
+async def pieces(sound: Samples, lengths: Sequence[int]) -> AsyncIterator[Speech]:
+    """`sound` in pieces of these lengths, the rest in one."""
+    start = 0
+    for length in [*lengths, len(sound)]:
+        if start < len(sound):
+            yield Speech(sound[start : start + length])
+        start += length
+
+
+async def spoken(face: MuseTalkFace, speech: AsyncIterator[Speech], position: int = 0) -> list[NDArray[np.uint8]]:
+    places = count(position)
+    async with aclosing(face.speak(speech, lambda: next(places))) as pictures:
+        return [picture.i420 async for picture in pictures]
+
+
+@pytest.mark.parametrize("lengths", [(), (8_304, 2_000, 2_000), (1_920,) * 30, (700, 30_000, 9_000)])
+async def test_every_picture_shows_the_sound_of_its_own_40_ms(lengths: tuple[int, ...]) -> None:
+    marked = {5: (0, 1), 11: (1,), 12: (0,), 23: (0, 1), 29: (0, 1)}
+    sound = hum(30)
+    for beat, halves in marked.items():
+        for half in halves:  # rows of features are centred on the start and on the middle of a beat
+            centre = beat * BEAT_SAMPLES + half * BEAT_SAMPLES // 2
+            sound[centre - 240 : centre + 240] *= 12
+    pack = synthetic_pack()
+    face = small_face(pack, loudness_networks())
+    shown = 0
+    try:
+        pictures = []
+        async with aclosing(face.speak(pieces(sound, lengths), lambda: shown)) as stream:
+            async for picture in stream:
+                pictures.append(shown_rows(picture.i420, pack, pack.frame_at(shown)))
+                shown += 1
+    finally:
+        await face.aclose()
+    assert shown == 30
+    levels = np.array(pictures[3:])  # the mouth is fully shown from picture 3 on
+    loud = levels > (levels.min() + levels.max()) / 2
+    expected = np.zeros((31, 2), bool)
+    for beat, halves in marked.items():
+        expected[beat, list(halves)] = True
+    assert loud[:, 1:].tolist() == expected[3:30].tolist()
+    assert loud[:, 0].tolist() == expected[2:29, 1].tolist()
+
+
+async def test_the_head_goes_on_through_the_same_frames_while_it_speaks() -> None:
+    pack = synthetic_pack()
+    face = small_face(pack)
+    try:
+        shown = 0
+        before = [(await face.idle(position)).i420 for position in range(3)]
+        async with aclosing(face.speak(pieces(hum(6), ()), lambda: 3 + shown)) as stream:
+            async for picture in stream:
+                frame = pack.frames[pack.frame_at(3 + shown)]
+                shown += 1
+                assert (picture.i420[:40] == frame[:40]).all()
+                assert (picture.i420 != frame).any()
+        after = (await face.idle(9 + 8)).i420
+    finally:
+        await face.aclose()
+    assert all((picture == pack.frames[pack.frame_at(place)]).all() for place, picture in enumerate(before))
+    assert (after == pack.frames[pack.frame_at(17)]).all()
+
+
+def changed(picture: NDArray[np.uint8], pack: AvatarPack, position: int) -> float:
+    """How far a picture is from the avatar's own frame."""
+    return float(np.abs(picture.astype(int) - pack.frames[pack.frame_at(position)]).mean())
+
+
+async def test_after_an_interruption_the_mouth_fades_out_within_four_pictures_and_the_networks_rest() -> None:
+    pack = synthetic_pack()
+    engine = small_engine(loudness_networks())
+    face = MuseTalkFace(engine.open(pack), pack, close=engine.close, patience_s=120)
+    shown = 0
+    try:
+        async with aclosing(face.speak(pieces(12 * hum(50), ()), lambda: shown)) as stream:
+            async for _ in stream:
+                shown += 1
+                if shown == 10:
+                    break
+        fading = [changed((await face.idle(place)).i420, pack, place) for place in range(10, 14)]
+        drawn = engine.counts.pictures
+        rest = [changed((await face.idle(place)).i420, pack, place) for place in range(14, 30)]
+    finally:
+        await face.aclose()
+    assert fading[:3] == sorted(fading[:3], reverse=True)
+    assert fading[0] > 0 and fading[3] == 0
+    assert not any(rest)
+    assert engine.counts.pictures == drawn
+
+
+async def test_silence_costs_no_network() -> None:
+    pack = synthetic_pack()
+    engine = small_engine()
+    face = MuseTalkFace(engine.open(pack), pack, close=engine.close, patience_s=120)
+    try:
+        pictures = await spoken(face, pieces(np.zeros(20 * BEAT_SAMPLES, np.float32), ()))
+    finally:
+        await face.aclose()
+    assert len(pictures) == 20
+    assert engine.counts.batches == 0
+
+
+async def test_a_new_answer_shows_nothing_of_the_one_before() -> None:
+    pack = synthetic_pack()
+    face = small_face(pack, loudness_networks())
+    try:
+        shown = 0
+        async with aclosing(face.speak(pieces(12 * hum(50), ()), lambda: shown)) as stream:
+            async for _ in stream:
+                shown += 1
+                if shown == 12:
+                    break
+        quiet = await spoken(face, pieces(hum(10), ()), position=shown)
+        fresh = small_face(pack, loudness_networks())
+        expected = await spoken(fresh, pieces(hum(10), ()), position=shown)
+        await fresh.aclose()
+    finally:
+        await face.aclose()
+    assert all((a == b).all() for a, b in zip(quiet[3:], expected[3:], strict=True))
+
+
+async def test_two_faces_on_one_engine_keep_their_own_words_and_avatars() -> None:
+    engine = small_engine(loudness_networks(), sessions=2)
+    packs = synthetic_pack(seed=1), synthetic_pack(seed=2, frames=6)
+    faces = [MuseTalkFace(engine.open(pack), pack, close=lambda: None, patience_s=120) for pack in packs]
+    try:
+        both = await asyncio.gather(spoken(faces[0], pieces(hum(12), ())), spoken(faces[1], pieces(12 * hum(12), ())))
+    finally:
+        for face in faces:
+            await face.aclose()
+        engine.close()
+    levels = [
+        np.mean([shown_rows(picture, pack, pack.frame_at(place)) for place, picture in enumerate(pictures)][4:])
+        for pictures, pack in zip(both, packs, strict=True)
+    ]
+    assert levels[1] > levels[0] + 10
+
+
+class Engine:
+    """A session whose pictures the test decides about; they come `delay_s` after their order."""
+
+    def __init__(self, pack: AvatarPack, *, delay_s: float | None = 0.0, broken: bool = False) -> None:
+        self._pack = pack
+        self._delay_s = delay_s
+        self._broken = broken
+        self.orders: list[tuple[float, int]] = []
+
+    def order(self, mouths: Sequence[Mouth], sounds: Sequence[Sound], **_: Any) -> "Future[list[NDArray[np.uint8]]]":
+        if self._broken:
+            raise EngineFailed("The face could not be drawn.")
+        loop = asyncio.get_running_loop()
+        self.orders.append((loop.time(), len(mouths)))
+        ticket: Future[list[NDArray[np.uint8]]] = Future()
+        if self._delay_s is not None:
+            pictures = [np.full_like(self._pack.frames[0], 255) for _ in mouths]
+            loop.call_later(self._delay_s, ticket.set_result, pictures)
+        return ticket
+
+    def cancel(self) -> None:
+        pass
+
+
+def in_virtual_time(engine: Engine, pack: AvatarPack, talk: Callable[[], AsyncIterator[Speech]]) -> Any:
+    """Pictures with the time each came, and the face that made them."""
+
+    async def main() -> Any:
+        face = MuseTalkFace(engine, pack, close=lambda: None)
+        came = []
+        async with aclosing(face.speak(talk(), lambda: len(came))) as pictures:
+            async for picture in pictures:
+                came.append((asyncio.get_running_loop().time(), bool((picture.i420 == 255).all())))
+        return came, face
+
+    return virtual_time.run(main())
+
+
+def test_the_first_picture_is_ordered_alone_and_later_ones_together() -> None:
+    pack = synthetic_pack()
+    engine = Engine(pack)
+
+    async def talk() -> AsyncIterator[Speech]:
+        yield Speech(hum(40))
+
+    came, _ = in_virtual_time(engine, pack, talk)
+    assert len(came) == 40
+    sizes = [size for _, size in engine.orders]
+    assert sizes[:2] == [1, 2]
+    assert 4 in sizes and max(sizes) == 4
+
+
+def test_sound_whose_continuation_is_late_gets_its_picture_before_it_is_due() -> None:
+    pack = synthetic_pack()
+
+    async def talk() -> AsyncIterator[Speech]:
+        yield Speech(hum(10))
+        await asyncio.sleep(5)
+        yield Speech(hum(10))
+
+    came, face = in_virtual_time(Engine(pack), pack, talk)
+    assert len(came) == 20
+    start_s = came[0][0]
+    assert all(time_s - start_s <= place * 0.04 for place, (time_s, _) in enumerate(came[:10]))
+    assert face.counts.hurried == 3
+    assert came[10][0] >= 5
+
+
+def test_an_engine_that_never_answers_does_not_stop_the_talk() -> None:
+    pack = synthetic_pack()
+
+    async def talk() -> AsyncIterator[Speech]:
+        yield Speech(hum(25))
+
+    came, face = in_virtual_time(Engine(pack, delay_s=None), pack, talk)
+    assert len(came) == 25
+    assert not any(drawn for _, drawn in came)
+    assert came[-1][0] < 1.0 + 25 * 0.08
+    assert face.counts.plain == 25
+
+
+def test_a_broken_engine_leaves_the_avatars_own_frames() -> None:
+    pack = synthetic_pack()
+
+    async def talk() -> AsyncIterator[Speech]:
+        yield Speech(hum(25))
+
+    came, face = in_virtual_time(Engine(pack, broken=True), pack, talk)
+    assert len(came) == 25
+    assert face.counts.plain == 25
+
+
+async def test_what_an_interrupted_session_ordered_is_dropped_and_counted() -> None:
+    pack = synthetic_pack()
+    engine = small_engine()
+    session: EngineSession = engine.open(pack)
+    try:
+        mouths = [Mouth(0, 1.0, 0, 10)]
+        sounds = [Sound(0, np.zeros(SPEECH_RATE_HZ // 3, np.float32), restart=True)]
+        tickets = [
+            session.order(mouths, sounds, heard_samples=16_000, peak=1.0, deadline_s=float(index)) for index in range(9)
+        ]
+        session.cancel()
+        dropped = [ticket for ticket in tickets if ticket.cancelled()]
+        after = session.order(mouths, sounds, heard_samples=16_000, peak=1.0, deadline_s=0.0)
+        (picture,) = await asyncio.wrap_future(after)
+        assert picture.shape == pack.frames[0].shape
+        assert len(dropped) >= 6
+        assert engine.counts.dropped_orders >= len(dropped)
+        assert engine.counts.pictures <= 1 + len(tickets) - len(dropped)
+    finally:
+        session.close()
+        engine.close()
+
+
+async def test_a_closed_engine_fails_what_waits_and_what_is_ordered_later() -> None:
+    pack = synthetic_pack()
+    engine = small_engine()
+    session = engine.open(pack)
+    engine.close()
+    with pytest.raises(EngineFailed):
+        session.order([Mouth(0, 1.0, 0, 10)], [], heard_samples=1, peak=1.0, deadline_s=0.0)
+
+
+async def test_more_avatars_than_sessions_are_refused_in_one_sentence() -> None:
+    engine = small_engine()
+    session = engine.open(synthetic_pack())
+    try:
+        with pytest.raises(EngineFailed, match="no session left"):
+            engine.open(synthetic_pack())
+        session.close()
+        engine.open(synthetic_pack()).close()
+    finally:
+        engine.close()
