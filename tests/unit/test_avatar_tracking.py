@@ -58,13 +58,28 @@ def test_a_face_that_is_hidden_for_a_moment_is_interpolated() -> None:
 def test_a_face_that_is_hidden_for_long_is_refused() -> None:
     frames = swaying(40)
     frames[20:26] = [drawn()] * 6
-    with pytest.raises(AvatarError, match=r"The face in me\.mp4 is lost for 0\.2 s at 0\.8 s"):
+    with pytest.raises(AvatarError, match=r"The face in me\.mp4 is lost at 0\.8 s; keep it in the picture"):
         follow(recording_of(frames), DrawnFinder(), RULES)
+
+
+def test_a_face_that_is_hidden_often_is_refused() -> None:
+    frames = swaying(40)
+    for start in (10, 20, 30):
+        frames[start : start + 2] = [drawn()] * 2
+    with pytest.raises(AvatarError, match=r"is lost in 15% of the frames, first at 0\.4 s"):
+        follow(recording_of(frames), DrawnFinder(), RULES)
+
+
+def test_a_recording_without_a_face_is_not_looked_through_to_its_end() -> None:
+    finder = DrawnFinder()
+    with pytest.raises(AvatarError, match=r"No face was found in me\.mp4"):
+        follow(recording_of([drawn()] * 30), finder, RULES)
+    assert finder.looked_around == RULES.longest_gap_frames + 1
 
 
 def test_a_recording_without_a_face_is_refused() -> None:
     with pytest.raises(AvatarError, match=r"No face was found in me\.mp4"):
-        follow(recording_of([drawn()] * 5), DrawnFinder(), RULES)
+        follow(recording_of([drawn()] * 3), DrawnFinder(), RULES)
 
 
 def test_a_second_person_is_refused_also_when_they_come_later() -> None:

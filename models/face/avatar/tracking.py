@@ -5,7 +5,7 @@ find ─► follow, frame by frame ─► gaps interpolated, points smoothed ─
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import cv2
 import numpy as np
@@ -92,6 +92,7 @@ def follow(
         if face is not None:
             raw[frame], found[frame] = face.points, True
             luma[frame] = _luma(grey, face.points)
+        _refuse_gap(recording, found[: frame + 1], rules)
         on_frame()
     _refuse_lost(recording, found, rules)
     _refuse_cuts(recording, raw, found, greys, rules)
@@ -161,22 +162,35 @@ def _refuse_others(recording: Recording, frame: int, faces: list[FoundFace]) -> 
         )
 
 
+def _refuse_gap(recording: Recording, found: NDArray[np.bool_], rules: Rules) -> None:
+    """`found` are the frames so far: looking on through a recording that is refused anyway would take minutes."""
+    seen = np.flatnonzero(found)
+    gap = len(found) - (int(seen[-1]) + 1 if len(seen) else 0)
+    if gap <= rules.longest_gap_frames:
+        return
+    if not len(seen):
+        _refuse_faceless(recording)
+    raise AvatarError(
+        f"The face in {recording.name} is lost at {_at(len(found) - gap)}; keep it in the picture and your hands away "
+        "from it."
+    )
+
+
 def _refuse_lost(recording: Recording, found: NDArray[np.bool_], rules: Rules) -> None:
     if not found.any():
+        _refuse_faceless(recording)
+    if (~found).mean() > rules.few:
         raise AvatarError(
-            f"No face was found in {recording.name}; record your face from the front, well lit, with nothing before it."
+            f"The face in {recording.name} is lost in {(~found).mean():.0%} of the frames, first at "
+            f"{_at(int(np.argmin(found)))}; keep it in the picture and your hands away from it."
         )
-    longest = start = 0
-    gap = 0
-    for frame, seen in enumerate(found):
-        gap = 0 if seen else gap + 1
-        if gap > longest:
-            longest, start = gap, frame - gap + 1
-    if longest > rules.longest_gap_frames or (~found).mean() > rules.few:
-        raise AvatarError(
-            f"The face in {recording.name} is lost for {longest / BEATS_PER_SECOND:.1f} s at {_at(start)}; keep it in "
-            "the picture and your hands away from it."
-        )
+
+
+def _refuse_faceless(recording: Recording) -> NoReturn:
+    raise AvatarError(
+        f"No face was found in {recording.name}; record your face from the front, well lit, with nothing before it, "
+        "from the first moment on."
+    )
 
 
 def _refuse_cuts(recording: Recording, points: Floats, found: NDArray[np.bool_], greys: Floats, rules: Rules) -> None:
