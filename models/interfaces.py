@@ -14,9 +14,9 @@ is done wherever the model allows it; closing the generator stops the work withi
 `aclose()`; one failed request leaves the engine usable.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,3 +165,12 @@ class Face(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """An engine that counts what did not go as planned."""
+
+    def counters(self) -> Mapping[str, tuple[str, Callable[[], int]]]:
+        """By metric name: what is counted, and how to read it."""
+        ...

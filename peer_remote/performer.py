@@ -19,7 +19,7 @@ from models.hearing.listener import (
     SpeechStarted,
     Utterance,
 )
-from models.interfaces import HEARING_RATE_HZ, EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
+from models.interfaces import HEARING_RATE_HZ, Counted, EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
 from models.tts.phrase_cache import PhraseCache
 from peer_remote.clock import MediaClock
 from peer_remote.commands import obey
@@ -108,6 +108,9 @@ class Performer:
         metrics.watch("refused_beats", "Beats of a turn that was already over", lambda: self._stage.refused)
         metrics.watch("clock_rebases", "Stalls over 300 ms", lambda: self._clock.rebases)
         metrics.watch("dropped_beats", "Beats that viewers of now were too slow for", self._dropped_beats)
+        if isinstance(cast.face, Counted):
+            for name, (what, read) in cast.face.counters().items():
+                metrics.watch(name, what, read)
 
     async def warm_up(self) -> None:
         """Let the engines work once and bring the persona into the cache: the first answer is as fast as the next."""

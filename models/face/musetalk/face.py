@@ -12,7 +12,7 @@ shown without a mouth (`plain`): sound never waits for lips.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -78,7 +78,9 @@ class FaceCounts:
     """What did not go as planned."""
 
     hurried: int = 0
+    """Pictures made without all of the sound that follows them, because it came too late."""
     plain: int = 0
+    """Pictures without the mouth that they should show, because the engine failed or was too late."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,6 +163,13 @@ class MuseTalkFace:
             if not ended:
                 self._session.cancel()
             await sound.close()
+
+    def counters(self) -> Mapping[str, tuple[str, Callable[[], int]]]:
+        """For the metrics: see FaceCounts."""
+        return {
+            "hurried_pictures": ("Pictures made without the sound after them", lambda: self.counts.hurried),
+            "plain_pictures": ("Pictures without the mouth they should show", lambda: self.counts.plain),
+        }
 
     async def aclose(self) -> None:
         if not self._closed:
