@@ -22,6 +22,8 @@ from models.weights.environment import weights_directory
 
 if TYPE_CHECKING:
     from models.face.avatar.create import FaceEncoder
+    from models.face.landmarks import FaceFinder
+    from models.interfaces import Image
 
 _STOPPED = 130
 _WORTH_SAYING_S = 30.0
@@ -89,7 +91,8 @@ def _prepare(options: argparse.Namespace) -> int:
     from models.face.avatar.report import SHEET_NAME
     from models.face.landmarks import create_finder
 
-    finder = create_finder(WeightsSettings(dir=weights))
+    settings = WeightsSettings(dir=weights)
+    finder = create_finder(settings)
     encoder, name, device = _encoder(weights, options)
     console = Console(stderr=True)
     if device == "cpu":
@@ -101,6 +104,7 @@ def _prepare(options: argparse.Namespace) -> int:
             finder=finder,
             encoder=encoder,
             encoder_name=name,
+            animate=lambda photo, height_px: _animated(photo, height_px, finder, settings),
             rules=Rules(version=options.version, height_px=options.height),
             force=options.force,
             stages=bars,
@@ -109,6 +113,18 @@ def _prepare(options: argparse.Namespace) -> int:
         print(f"Warning: {warning}", file=sys.stderr)
     print(f"The avatar is in {options.out}; look at {options.out / SHEET_NAME}.")
     return 0
+
+
+def _animated(path: Path, highest_px: int, finder: "FaceFinder", weights: WeightsSettings) -> "Iterator[Image]":
+    """A photo as if its person had been filmed. Raises AvatarError, WeightsMissing."""
+    from models.face.avatar.recording import scaled_size
+    from models.face.person_mask import create_mask
+    from models.face.portrait import read_photo
+    from models.face.puppet_clip import idle_clip
+
+    photo = read_photo(path)
+    height, width = photo.shape[:2]
+    return idle_clip(photo, finder, create_mask(weights), longest_px=max(scaled_size(width, height, highest_px)))
 
 
 def _encoder(weights: Path, options: argparse.Namespace) -> "tuple[FaceEncoder, str, str]":

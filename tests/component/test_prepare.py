@@ -15,13 +15,13 @@ from models.face.__main__ import main
 from models.face.avatar.boxes import rough_boxes, size_of
 from models.face.avatar.changes import changes_of
 from models.face.avatar.pack import problem_of
-from models.face.avatar.recording import read_photo
 from models.face.avatar.store import load
 from models.face.landmarks import MODEL, create_finder
 from models.face.musetalk.manifest import FILES, VAE_FILE, ConvertedFile, Manifest, converted_directory, sha256_of
 from models.face.musetalk.networks import build_vae
 from models.face.musetalk.preparing import encoder_name
 from models.face.musetalk.random_weights import fill_randomly
+from models.face.portrait import read_photo
 from models.interfaces import Image
 from models.settings import WeightsSettings
 from models.weights import locate

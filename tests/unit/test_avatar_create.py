@@ -1,6 +1,6 @@
 """From recordings to a pack: every part belongs to its frame, and what is stopped leaves nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -73,8 +73,20 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def animated(photo: Path, highest_px: int) -> Iterator[Image]:
+    """A photo that sways for a second and a half."""
+    assert (photo.name, highest_px) == ("me.jpg", 720)
+    yield from swaying(40, 40)
+
+
 def made(paths: list[Path], place: Path, **options: object) -> None:
-    usual = {"finder": DrawnFinder(), "encoder": ThumbnailEncoder(), "encoder_name": "thumbnails", "rules": RULES}
+    usual = {
+        "finder": DrawnFinder(),
+        "encoder": ThumbnailEncoder(),
+        "encoder_name": "thumbnails",
+        "animate": animated,
+        "rules": RULES,
+    }
     prepare(paths, place, **(usual | options))  # type: ignore[arg-type]
 
 
@@ -152,6 +164,20 @@ def test_several_recordings_are_joined(recordings: Path, tmp_path: Path) -> None
 def test_a_recording_in_another_pose_is_left_out_and_said(recordings: Path, tmp_path: Path) -> None:
     made([recordings / "me.mp4", recordings / "away.mp4"], tmp_path / "me")
     assert any("away.mp4 never comes near" in warning for warning in read_meta(tmp_path / "me").meta.warnings)
+
+
+def test_a_photo_is_animated_and_its_loop_kept_as_it_is(tmp_path: Path) -> None:
+    made([tmp_path / "me.jpg"], tmp_path / "me")
+    pack = load(tmp_path / "me")
+    assert pack.schedule.tolist() == list(range(40))
+    assert read_meta(tmp_path / "me").meta.loop == "loop"
+    changes = changes_of(pack)
+    assert changes[-1] <= 1.1 * changes[:-1].max()
+
+
+def test_a_photo_and_a_video_do_not_go_together(recordings: Path, tmp_path: Path) -> None:
+    with pytest.raises(AvatarError, match="A photo cannot be joined with other recordings"):
+        made([recordings / "me.mp4", tmp_path / "me.jpg"], tmp_path / "me")
 
 
 def test_what_is_stopped_leaves_nothing(recordings: Path, tmp_path: Path) -> None:

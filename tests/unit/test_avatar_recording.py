@@ -3,7 +3,6 @@
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -12,10 +11,9 @@ from models.face.avatar.recording import (
     is_photo,
     nearest_in_time,
     planes_of,
-    read_photo,
     read_video,
+    recorded,
     scaled_size,
-    to_i420,
     to_rgb,
 )
 from models.face.avatar.rules import Rules
@@ -155,28 +153,17 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
         read_video(tmp_path / "b.mp4", tmp_path / "scratch")
 
 
-def test_a_photo_is_read_upright_and_scaled(tmp_path: Path) -> None:
-    bgr = cv2.cvtColor(np.kron(quarters(), np.ones((2, 2, 1), np.uint8)), cv2.COLOR_RGB2BGR)
-    done, encoded = cv2.imencode(".jpg", bgr)
-    assert done
-    # An EXIF segment that says: turn by 90 degrees clockwise (tag 0x0112, value 6).
-    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-    jpeg = encoded.tobytes()
-    path = tmp_path / "me.JPG"
-    path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
-    photo = read_photo(path, Rules(height_px=64))
-    assert is_photo(path)
-    assert photo.shape == (64, 48, 3)
-    assert corner_colours(to_i420(photo)) == ["white", "red", "green", "blue"]
+def test_pictures_that_were_drawn_are_a_recording_too(tmp_path: Path) -> None:
+    drawn = recorded("me.jpg", (frame for frame in counted(5)), tmp_path / "scratch")
+    assert brightness(drawn.frames) == [0, 1, 2, 3, 4]
+    assert (drawn.name, drawn.width_px, drawn.height_px) == ("me.jpg", 64, 48)
+    assert isinstance(drawn.frames, np.memmap)
 
 
-def test_what_is_no_photo_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"nothing of this kind")
-    with pytest.raises(AvatarError, match="is no picture that can be read"):
-        read_photo(tmp_path / "a.jpg")
-    with pytest.raises(AvatarError, match="There is no file"):
-        read_photo(tmp_path / "b.jpg")
-    assert not is_photo(Path("a.mp4"))
+def test_photos_are_told_from_videos_by_their_names() -> None:
+    assert is_photo(Path("me.JPG"))
+    assert is_photo(Path("me.png"))
+    assert not is_photo(Path("me.mp4"))
 
 
 def test_planes_are_views_of_the_picture() -> None:

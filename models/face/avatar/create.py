@@ -3,7 +3,7 @@
 read ─► follow the face ─► plan the loop ─► boxes, masks ─► frames, latents ─► references ─► report ─► rename
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import AvatarError
 from models.face.avatar.blending import between
 from models.face.avatar.boxes import (
     BoxSize,
@@ -26,7 +27,7 @@ from models.face.avatar.boxes import (
 from models.face.avatar.loops import Mix, Plan, plan, round_about
 from models.face.avatar.mask import mask_of, steady
 from models.face.avatar.pack import FACE_PX, LATENT_SHAPE, AvatarPack
-from models.face.avatar.recording import Recording, read_video, to_rgb
+from models.face.avatar.recording import Recording, is_photo, read_video, recorded, to_rgb
 from models.face.avatar.references import with_closed_mouths
 from models.face.avatar.report import Report, write_report
 from models.face.avatar.rules import DEFAULT_RULES, Rules
@@ -61,13 +62,8 @@ class Silent:
         return lambda step: None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Clips:
-    """What the frames are taken from."""
-
-    recordings: tuple[Recording, ...]
-    loops_already: bool = False
-    """One recording whose last frame is followed by its first."""
+Animator = Callable[[Path, int], Iterable[Image]]
+"""Makes a clip of a photo, no higher than so many px: RGB pictures, the last one followed by the first one."""
 
 
 def prepare(
@@ -77,18 +73,28 @@ def prepare(
     finder: Finder,
     encoder: FaceEncoder,
     encoder_name: str,
+    animate: Animator,
     rules: Rules = DEFAULT_RULES,
     force: bool = False,
     stages: Stages | None = None,
 ) -> Report:
-    """Make a pack at `place` of videos, the main one first. Nothing is left behind when it fails or is stopped.
+    """Make a pack at `place` of one photo or of videos, the main one first.
 
-    `encoder_name` stands in the pack for the weights. Raises AvatarError.
+    `encoder_name` stands in the pack for the weights. Nothing is left behind when it fails or is stopped. Raises
+    AvatarError.
     """
     stages = stages or Silent()
+    photo = any(is_photo(path) for path in paths)
+    if photo and len(paths) > 1:
+        raise AvatarError("A photo cannot be joined with other recordings; give one photo, or one or more videos.")
     with Draft(place, force=force) as draft:
-        recordings = _read(paths, draft.scratch, rules, stages)
-        return _make(draft, Clips(recordings), finder, encoder, encoder_name, rules, stages)
+        if photo:
+            stages.begin("Animating", 1)
+            pictures = animate(paths[0], rules.height_px)
+            recordings: tuple[Recording, ...] = (recorded(paths[0].name, pictures, draft.scratch / "photo.i420"),)
+        else:
+            recordings = _read(paths, draft.scratch, rules, stages)
+        return _make(draft, recordings, photo, finder, encoder, encoder_name, rules, stages)
 
 
 def _read(paths: Sequence[Path], scratch: Path, rules: Rules, stages: Stages) -> tuple[Recording, ...]:
@@ -109,14 +115,14 @@ def _read(paths: Sequence[Path], scratch: Path, rules: Rules, stages: Stages) ->
 
 def _make(
     draft: Draft,
-    clips: Clips,
+    recordings: tuple[Recording, ...],
+    loops_already: bool,
     finder: Finder,
     encoder: FaceEncoder,
     encoder_name: str,
     rules: Rules,
     stages: Stages,
 ) -> Report:
-    recordings = clips.recordings
     tracks, warnings = _follow(recordings, finder, rules, stages)
     size = size_of(rough_boxes(tracks[0].points, rules.version))
     boxes = [steady_boxes(track.points, size, rules.version) for track in tracks]
@@ -125,7 +131,7 @@ def _make(
         warnings += [
             note for note in refuse_size(recording.name, clip_boxes, picture_px, rules) if note not in warnings
         ]
-    planned = round_about(len(tracks[0])) if clips.loops_already else plan(tracks, size.height_px)
+    planned = round_about(len(tracks[0])) if loops_already else plan(tracks, size.height_px)
     warnings += _warnings_of(planned, recordings)
     source = _Source(recordings, tracks, boxes, size)
     rows = [source.mixed(mix) for mix in planned.frames]

@@ -39,7 +39,7 @@ class Recording:
 
     name: str
     frames: Image
-    """[N, H * 3 // 2, W] I420 at 25 fps, BT.601 limited range; memory-mapped unless it is a photo."""
+    """[N, H * 3 // 2, W] I420 at 25 fps, BT.601 limited range; memory-mapped."""
     notes: tuple[str, ...] = field(default=())
     """What the user should know about how it was read."""
 
@@ -60,20 +60,18 @@ def is_photo(path: Path) -> bool:
     return path.suffix.lower() in PHOTO_ENDINGS
 
 
-def read_photo(path: Path, rules: Rules = DEFAULT_RULES) -> Image:
-    """An RGB picture, upright, of even sizes, at most `rules.height_px` high. Raises AvatarError."""
-    try:
-        # Not imread: it cannot open names outside the code page on Windows.
-        bgr = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    except FileNotFoundError:
-        raise AvatarError(f"There is no file {path}.") from None
-    except (OSError, cv2.error):
-        bgr = None
-    if bgr is None:
-        raise AvatarError(f"{path.name} is no picture that can be read; give a JPEG or a PNG file.")
-    width_px, height_px = scaled_size(bgr.shape[1], bgr.shape[0], rules.height_px)
-    scaled = cv2.resize(bgr, (width_px, height_px), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_BGR2RGB), np.uint8)
+def recorded(name: str, pictures: Iterable[Image], scratch: Path) -> Recording:
+    """RGB pictures of one even size as a recording, written to `scratch`."""
+    count = 0
+    shape: tuple[int, int] = (0, 0)
+    with open(scratch, "wb") as file:
+        for rgb in pictures:
+            i420 = to_i420(rgb)
+            shape = (i420.shape[0], i420.shape[1])
+            file.write(i420.data)
+            count += 1
+    frames: Image = np.memmap(scratch, np.uint8, "r", shape=(count, *shape))
+    return Recording(name, frames)
 
 
 def read_video(
