@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.face.musetalk.fp8 import Fp8SdDecoder
+from models.face.musetalk.fp8 import Fp8SdDecoder, quantised_decoder
 from models.face.musetalk.fp8_formats import Format, PackedConv, Quantiser, Reach, pack
 from models.face.musetalk.fp8_gate import gate
 from models.face.musetalk.fp8_layers import Layer, calibrate, formats, layers
@@ -67,6 +67,8 @@ def measure(device: torch.device, *, compile_baseline: bool = True) -> dict[str,
         found["norms"] = norms(device)
     with section("whole"):
         found["whole"] = whole(sd, tiles, device)
+    with section("mixture"):
+        found["mixture"] = mixed(sd, tiles, device)
     if compile_baseline:
         with section("torch.compile"):
             found["compiled"] = compiled(sd, device)
@@ -166,7 +168,7 @@ def random_conv(shape: ConvShape, device: torch.device) -> PackedConv:
     kernel = 1 if shape.kernel == 1 else 3
     ins = shape.in_channels
     weight = torch.randn(shape.out_channels, ins, kernel, kernel, device=device) / (kernel * ins**0.5)
-    reach = Reach(torch.full((ins,), -0.28, device=device), torch.full((ins,), 4.5, device=device))
+    reach = Reach.of(F.silu(torch.randn(1, ins, 32, 32, device=device)))
     bias = torch.zeros(shape.out_channels, device=device)
     return pack(weight, bias, reach, shape.format, doubled=shape.kernel == 2)
 
@@ -243,8 +245,8 @@ def tune(table: tuple[Layer, ...], device: torch.device, tiles: Tiles) -> list[d
                 row[f"{format}_{frames}_ms"], row[f"{format}_{frames}_tile"] = best, repr(tile)
                 row[f"{format}_{frames}_all"] = {repr(each): round(ms, 4) for each, ms in timed.items()}
                 if frames == 4:
-                    place = f"{tile.pixels}x{tile.channels}x{tile.depth} w{tile.warps}"
-                    line += f"{best:8.3f} ms {4e-9 * layer.operations / best:5.0f}T {place:>13}"
+                    place = f"{tile.pixels}x{tile.channels}x{tile.depth} w{tile.warps}{'D' if tile.described else ''}"
+                    line += f"{best:8.3f} ms {4e-9 * layer.operations / best:5.0f}T {place:>15}"
         print(line, flush=True)
         rows.append(row)
     return rows
@@ -325,6 +327,20 @@ def whole(sd: SdDecoder, tiles: Tiles, device: torch.device) -> list[dict[str, A
             except Exception:
                 traceback.print_exc(limit=6, file=sys.stdout)
     return rows
+
+
+def mixed(sd: SdDecoder, tiles: Tiles, device: torch.device) -> dict[str, Any]:
+    """What the gate leaves in eight bits with these random weights, what finding that costs, and its speed."""
+    from models.face.musetalk.fp8_launch import TritonOperations
+
+    start = time.perf_counter()
+    latents = torch.randn(4, 4, 32, 32, device=device).half()
+    chosen, result = quantised_decoder(sd, latents, operations=TritonOperations(tiles))
+    found: dict[str, Any] = {"choice_s": time.perf_counter() - start, "psnr_db": result.psnr_db}
+    found |= {"mean": result.mean_absolute, "plain": [name for name, used in chosen.table.items() if used == "fp16"]}
+    found["ms_per_frame"] = clocked(lambda: chosen(latents), calls=1) / len(latents)
+    print(found, flush=True)
+    return found
 
 
 def compiled(sd: SdDecoder, device: torch.device, frames: int = 4) -> dict[str, float]:

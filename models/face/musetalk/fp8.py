@@ -4,13 +4,13 @@
                every 3 x 3 convolution: measure ► combine ► prepare (norm, SiLU, codes) ► convolve (+ residual)
 
 622 GFLOP a frame as published, 520 here: a convolution after a doubling works at the small size. The convolutions
-that fp8_layers.formats names read codes of eight bits, the rest float16, by the same kernels. `quantised_decoder` is
-the way in: it calibrates on an avatar's own latents, and answers with the fastest format that holds the gate.
+that a table names read codes of eight bits, the rest float16, by the same kernels. `quantised_decoder` is the way in:
+it calibrates on an avatar's own latents, and answers with as many layers in eight bits as hold the gate.
 """
 
 import importlib.util
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,12 +20,17 @@ from torch.nn import functional as F
 from models.face.musetalk.fp8_formats import Format, PackedConv, Quantiser, Reach, pack
 from models.face.musetalk.fp8_gate import GateResult, Thresholds, gate
 from models.face.musetalk.fp8_layers import calibrate, formats, layers
+from models.face.musetalk.fp8_mixture import costs, mixture
 from models.face.musetalk.fp8_reference import Norm, Operations, ReferenceOperations, Statistics
 
 logger = logging.getLogger(__name__)
 
 EIGHT_BITS: tuple[Format, ...] = ("int8", "fp8")
-"""What to try, the more exact first; both take the same time."""
+"""What a layer may read; both take the same time. int8 errs a third as much unless a few values stand far out."""
+COSTED = 4
+"""Latents on which each layer is tried alone: some fifty decoders."""
+SHARES = (0.8, 0.4)
+"""How much of the error that the gate allows to plan with, one try after another."""
 TOGETHER = (16, 16, 16, 16)
 """How many frames go through each up block, and all after it, at once."""
 
@@ -70,6 +75,7 @@ class Fp8SdDecoder(nn.Module):
         *,
         operations: Operations | None = None,
         together: Sequence[int] = TOGETHER,
+        packs: dict[tuple[str, Format], PackedConv] | None = None,
     ) -> None:
         super().__init__()
         decoder = sd.decoder
@@ -80,9 +86,14 @@ class Fp8SdDecoder(nn.Module):
         self.table = dict(table)
         doubling = {layer.name for layer in layers(decoder) if layer.role == "doubling"}
 
+        kept = {} if packs is None else packs
+
         def packed(name: str) -> PackedConv:
-            conv = decoder.get_submodule(name)
-            return pack(conv.weight, conv.bias, reaches.get(name), self.table[name], doubled=name in doubling)
+            conv, format = decoder.get_submodule(name), self.table[name]
+            if (name, format) not in kept:
+                packed = pack(conv.weight, conv.bias, reaches.get(name), format, doubled=name in doubling)
+                kept[name, format] = packed
+            return kept[name, format]
 
         def residual(name: str, block: nn.Module) -> _Residual:
             shortcut = None if block.conv_shortcut is None else packed(f"{name}.conv_shortcut")
@@ -171,22 +182,39 @@ def quantised_decoder(
     operations: Operations | None = None,
     together: Sequence[int] = TOGETHER,
 ) -> tuple[Fp8SdDecoder, GateResult]:
-    """The decoder in eight bits that holds the gate on `latents` [N, 4, 32, 32], else the kernels in float16.
+    """The decoder with as many layers in eight bits as hold the gate on `latents` [N, 4, 32, 32], else all in float16.
 
     `latents` are scaled ones of the faces that will be drawn (an avatar's own), on the device and of the type of `sd`.
-    The result tells of the decoder that is returned; float16 is returned whatever it says.
+    The result tells of the decoder that is returned; all in float16 is returned whatever it says.
     """
-    decoder = sd.decoder
-    table, reaches = layers(decoder), calibrate(sd, decoder, latents)
-    for format in (*EIGHT_BITS, "fp16"):
-        chosen = Fp8SdDecoder(sd, formats(table, format), reaches, operations=operations, together=together)
-        result = gate(sd, chosen, latents, thresholds)
-        told = {"format": format, "psnr_db": round(result.psnr_db, 1), "mean": round(result.mean_absolute, 5)}
+    table, reaches = layers(sd.decoder), calibrate(sd, sd.decoder, latents)
+    limits = thresholds or Thresholds()
+    packs: dict[tuple[str, Format], PackedConv] = {}
+
+    def build(chosen: Mapping[str, Format]) -> Fp8SdDecoder:
+        return Fp8SdDecoder(sd, chosen, reaches, operations=operations, together=together, packs=packs)
+
+    def tables() -> Iterator[dict[str, Format]]:
+        yield formats(table, EIGHT_BITS[0])
+        known = costs(build, table, latents[:COSTED], EIGHT_BITS)
+        for share in SHARES:
+            yield mixture(table, known, limits, share=share)
+        yield formats(table, "fp16")
+
+    for chosen in tables():
+        decoder = build(chosen)
+        result = gate(sd, decoder, latents, limits)
+        work = sum(layer.operations for layer in table if chosen[layer.name] != "fp16")
+        told = {
+            "eight_bits": round(work / sum(layer.operations for layer in table), 3),
+            "psnr_db": round(result.psnr_db, 1),
+            "mean": round(result.mean_absolute, 5),
+        }
         if result.passed:
             logger.info("decoder_chosen", extra=told)
             break
         logger.warning("decoder_refused", extra=told)
-    return chosen, result
+    return decoder, result
 
 
 def operations_for(device: torch.device) -> Operations:

@@ -32,13 +32,15 @@ def convolve_kernel(
     RESIDUAL: tl.constexpr,
     STATISTICS: tl.constexpr,
     PLANAR: tl.constexpr,
+    DESCRIBED: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
     """Implicit GEMM: pixels x output channels, accumulated over kernel positions x input channels.
 
-    `steps` is KERNEL² · C_IN / BLOCK_K: not a constant, because a loop of known length is unrolled whole.
+    With DESCRIBED, `source` and `codes` are tensor descriptors for Hopper's copy engine, and BLOCK_M divides W; else
+    they are pointers. `steps` is KERNEL² · C_IN / BLOCK_K: no constant, as a loop of known length is unrolled whole.
     """
     tiles_n: tl.constexpr = (C_OUT + BLOCK_N - 1) // BLOCK_N
     padded_n: tl.constexpr = tiles_n * BLOCK_N
@@ -63,17 +65,26 @@ def convolve_kernel(
     channel = tile_n * BLOCK_N + tl.arange(0, BLOCK_N)
     lane = tl.arange(0, BLOCK_K)
 
-    source_rows = source + (frame * frame_px + (y + phase_y) * row_px + x + phase_x) * C_IN
-    code_rows = codes + (phase * padded_n + channel) * depth
+    first_frame = tile_m * BLOCK_M // (H * W)
+    first_y = (tile_m * BLOCK_M // W) % H + phase_y
+    first_x = tile_m * BLOCK_M % W + phase_x
+    if not DESCRIBED:
+        source_rows = source + (frame * frame_px + (y + phase_y) * row_px + x + phase_x) * C_IN
+        code_rows = codes + (phase * padded_n + channel) * depth
     if INTEGER:
         total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.int32)
     else:
         total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
     for k in range(0, steps):
         tap = k // blocks_k
-        shift = ((tap // KERNEL) * row_px + tap % KERNEL) * C_IN + (k % blocks_k) * BLOCK_K
-        a = tl.load(source_rows[:, None] + (shift + lane)[None, :])
-        b = tl.load(code_rows[:, None] + (k * BLOCK_K + lane)[None, :])
+        if DESCRIBED:
+            place = [first_frame, first_y + tap // KERNEL, first_x + tap % KERNEL, (k % blocks_k) * BLOCK_K]
+            a = tl.reshape(source.load(place), (BLOCK_M, BLOCK_K))
+            b = codes.load([phase * padded_n + tile_n * BLOCK_N, k * BLOCK_K])
+        else:
+            shift = ((tap // KERNEL) * row_px + tap % KERNEL) * C_IN + (k % blocks_k) * BLOCK_K
+            a = tl.load(source_rows[:, None] + (shift + lane)[None, :])
+            b = tl.load(code_rows[:, None] + (k * BLOCK_K + lane)[None, :])
         if INTEGER:
             total = tl.dot(a, tl.trans(b), total, out_dtype=tl.int32)
         else:
@@ -86,17 +97,17 @@ def convolve_kernel(
     out_pixel = (frame * (H * step) + out_y) * (W * step) + out_x
     if PLANAR:
         area: tl.constexpr = H * W * step * step
-        place = (frame * (C_OUT - 1) * area + out_pixel)[:, None] + channel[None, :] * area
+        at_out = (frame * (C_OUT - 1) * area + out_pixel)[:, None] + channel[None, :] * area
     else:
-        place = out_pixel[:, None] * C_OUT + channel[None, :]
+        at_out = out_pixel[:, None] * C_OUT + channel[None, :]
     mask = (channel < C_OUT)[None, :] & (out_pixel >= 0)[:, None]
     if RESIDUAL:
-        value += tl.load(residual + place).to(tl.float32)
+        value += tl.load(residual + at_out).to(tl.float32)
     stored = value.to(tl.float16)
     if padded_n == C_OUT:
-        tl.store(out + place, stored)
+        tl.store(out + at_out, stored)
     else:
-        tl.store(out + place, stored, mask=mask)
+        tl.store(out + at_out, stored, mask=mask)
     if STATISTICS:
         seen = stored.to(tl.float32)
         mean = tl.sum(seen, axis=0) / BLOCK_M
@@ -105,9 +116,9 @@ def convolve_kernel(
         per_frame: tl.constexpr = H * W // BLOCK_M
         parts: tl.constexpr = per_frame * PHASES
         part = (tile_m % per_frame) * PHASES + phase
-        at = ((tile_m // per_frame) * 2 * C_OUT + channel) * parts + part
-        tl.store(partials + at, mean)
-        tl.store(partials + at + C_OUT * parts, spread)
+        at_part = ((tile_m // per_frame) * 2 * C_OUT + channel) * parts + part
+        tl.store(partials + at_part, mean)
+        tl.store(partials + at_part + C_OUT * parts, spread)
 
 
 @triton.jit

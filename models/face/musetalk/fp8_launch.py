@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 import triton
 from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 from models.face.musetalk import fp8_kernels as kernels
 from models.face.musetalk.fp8_formats import STORED, PackedConv, Quantiser
@@ -103,9 +104,13 @@ class TritonOperations:
         parts = height * width // tile.pixels * conv.phases
         partials = conv.bias.new_empty((batch, 2, outs, parts) if statistics else 1)
         tiles_n = triton.cdiv(outs, tile.channels)
+        pixels, codes = source, conv.codes
+        if tile.described:
+            pixels = TensorDescriptor.from_tensor(source, [1, 1, tile.pixels, tile.depth])
+            codes = TensorDescriptor.from_tensor(conv.codes.flatten(0, 1), [tile.channels, tile.depth])
         kernels.convolve_kernel[(batch * height * width // tile.pixels * conv.phases * tiles_n,)](
-            source,
-            conv.codes,
+            pixels,
+            codes,
             conv.multiplier,
             conv.bias,
             out if residual is None else residual,
@@ -123,6 +128,7 @@ class TritonOperations:
             RESIDUAL=residual is not None,
             STATISTICS=statistics,
             PLANAR=planar,
+            DESCRIBED=tile.described,
             BLOCK_M=tile.pixels,
             BLOCK_N=tile.channels,
             BLOCK_K=tile.depth,

@@ -78,7 +78,7 @@ def calibrate(
 
     def watch(name: str, conv: nn.Conv2d) -> None:
         def note(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            seen = _reach(arguments[0])
+            seen = Reach.of(arguments[0])
             reaches[name] = seen if name not in reaches else reaches[name].joined(seen)
 
         handles.append(conv.register_forward_pre_hook(note))
@@ -93,8 +93,3 @@ def calibrate(
         for handle in handles:
             handle.remove()
     return reaches
-
-
-def _reach(pixels: Tensor) -> Reach:
-    """Of each channel of [B, C, H, W]."""
-    return Reach(pixels.amin(dim=(0, 2, 3)).float(), pixels.amax(dim=(0, 2, 3)).float())

@@ -1,7 +1,7 @@
 """How much of a convolution one program of the GPU computes at a time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from models.face.musetalk.fp8_formats import NARROWEST_TILE, Format
@@ -37,6 +37,8 @@ class Tile:
     depth: int
     warps: int
     stages: int
+    described: bool = False
+    """Read by Hopper's copy engine instead of by the threads; for tiles that lie within one row of pixels."""
 
 
 TILES: Mapping[tuple[ConvShape, int], Tile] = {}
@@ -51,7 +53,7 @@ def tile_for(shape: ConvShape, frames: int, tiles: Mapping[tuple[ConvShape, int]
 
 def guess(shape: ConvShape, frames: int) -> Tile:
     """A tile that keeps the matrix units busy on Hopper, and divides the shape."""
-    best = candidates(shape)
+    best = [tile for tile in candidates(shape) if not tile.described]
     for tile in best:
         if programs(tile, shape, frames) >= PROGRAMS_WANTED:
             return tile
@@ -62,18 +64,27 @@ def candidates(shape: ConvShape) -> tuple[Tile, ...]:
     """Tiles worth timing, the likely best for many pixels first, the one for fewest pixels last."""
     wide = 64 if shape.format == "fp16" else 128
     if shape.out_channels <= NARROWEST_TILE:
-        wanted = [Tile(128, NARROWEST_TILE, wide, 4, 4), Tile(64, NARROWEST_TILE, wide, 4, 4)]
+        read = [Tile(128, NARROWEST_TILE, wide, 4, 4), Tile(64, NARROWEST_TILE, wide, 4, 4)]
+        copied = [replace(tile, described=True) for tile in read]
     else:
-        wanted = [
+        read = [
             Tile(128, 128, wide, 8, 4),
             Tile(256, 128, wide, 8, 3),
-            Tile(128, 256, wide, 8, 3),
             Tile(128, 128, wide, 4, 3),
-            Tile(64, 256, wide, 4, 3),
+            Tile(128, 256, wide, 8, 3),
             Tile(128, 64, wide, 4, 4),
             Tile(64, 64, wide, 4, 4),
         ]
-    fitted = (_fitted(tile, shape) for tile in wanted)
+        copied = [
+            Tile(128, 128, wide, 8, 3, described=True),
+            Tile(128, 128, wide, 4, 3, described=True),
+            Tile(128, 256, wide, 8, 4, described=True),
+            Tile(256, 128, wide, 8, 4, described=True),
+            Tile(64, 256, wide, 4, 4, described=True),
+            Tile(64, 128, wide, 4, 4, described=True),
+        ]
+    within_a_row = [tile for tile in copied if shape.height_px % tile.pixels == 0]
+    fitted = (_fitted(tile, shape) for tile in (*within_a_row, *read))
     return tuple(dict.fromkeys(fitted))
 
 
@@ -84,12 +95,11 @@ def programs(tile: Tile, shape: ConvShape, frames: int) -> int:
 
 def _fitted(tile: Tile, shape: ConvShape) -> Tile:
     """`tile`, no larger than the shape and dividing it."""
-    return Tile(
-        _divisor(shape.height_px**2, tile.pixels),
-        _divisor(max(shape.out_channels, NARROWEST_TILE), tile.channels),
-        _divisor(shape.in_channels, tile.depth),
-        tile.warps,
-        tile.stages,
+    return replace(
+        tile,
+        pixels=_divisor(shape.height_px**2, tile.pixels),
+        channels=_divisor(max(shape.out_channels, NARROWEST_TILE), tile.channels),
+        depth=_divisor(shape.in_channels, tile.depth),
     )
 
 
