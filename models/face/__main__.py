@@ -96,7 +96,9 @@ def _prepare(options: argparse.Namespace) -> int:
     encoder, name, device = _encoder(weights, options)
     console = Console(stderr=True)
     if device == "cpu":
-        console.print("The network runs on this processor, a few seconds a frame; on a GPU it takes milliseconds.")
+        console.print(
+            "The network runs on this processor and takes seconds a frame; a GPU takes milliseconds.", soft_wrap=True
+        )
     with _Bars(console) as bars:
         report = prepare(
             options.recordings,

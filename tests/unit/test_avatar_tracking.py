@@ -160,6 +160,12 @@ def test_smoothing_keeps_a_parabola_and_halves_noise() -> None:
     assert np.abs(smooth(parabola[:4], 9, 2) - parabola[:4]).max() < 1e-3
 
 
+def test_the_ends_of_a_loop_are_neighbours() -> None:
+    circle = np.sin(2 * np.pi * np.arange(60) / 60 + 0.4) + np.random.default_rng(0).standard_normal(60) * 0.05
+    turned = np.roll(circle, 23)
+    assert np.allclose(np.roll(smooth(circle, 9, 2, loops=True), 23), smooth(turned, 9, 2, loops=True), atol=1e-6)
+
+
 def test_gaps_are_filled_by_straight_lines_and_held_at_the_ends() -> None:
     known = np.array([False, True, False, False, True, False])
     values = np.array([[9], [1], [9], [9], [4], [9]], np.float32)

@@ -47,14 +47,14 @@ def size_of(boxes: Floats) -> BoxSize:
     return BoxSize(float(width_px), float(height_px))
 
 
-def steady_boxes(points: Floats, size: BoxSize, version: Version) -> Floats:
+def steady_boxes(points: Floats, size: BoxSize, version: Version, *, loops: bool = False) -> Floats:
     """[N, 4]: boxes of one size around smoothed centres. `points` [N, 468, 3] are one recording's, in order."""
     rough = rough_boxes(points, version)
     middle = points[:, MUSETALK_NOSE[_MIDDLE], 1].mean(axis=1)
     # Not the middle of the rough box: its lower edge falls with the chin when the mouth opens.
     share = _CHIN_MARGIN[version]
     centres = np.stack(((rough[:, 0] + rough[:, 2]) / 2, middle + size.height_px * share / (1 + share) / 2), axis=1)
-    centres = smooth(centres, _WINDOW_FRAMES, _ORDER)
+    centres = smooth(centres, _WINDOW_FRAMES, _ORDER, loops=loops)
     half = np.array((size.width_px, size.height_px), np.float32) / 2
     return np.concatenate((centres - half, centres + half), axis=1).astype(np.float32)
 

@@ -94,7 +94,7 @@ def prepare(
             recordings: tuple[Recording, ...] = (recorded(paths[0].name, pictures, draft.scratch / "photo.i420"),)
         else:
             recordings = _read(paths, draft.scratch, rules, stages)
-        return _make(draft, recordings, photo, finder, encoder, encoder_name, rules, stages)
+        return _make(draft, recordings, finder, encoder, encoder_name, rules, stages)
 
 
 def _read(paths: Sequence[Path], scratch: Path, rules: Rules, stages: Stages) -> tuple[Recording, ...]:
@@ -116,7 +116,6 @@ def _read(paths: Sequence[Path], scratch: Path, rules: Rules, stages: Stages) ->
 def _make(
     draft: Draft,
     recordings: tuple[Recording, ...],
-    loops_already: bool,
     finder: Finder,
     encoder: FaceEncoder,
     encoder_name: str,
@@ -125,13 +124,16 @@ def _make(
 ) -> Report:
     tracks, warnings = _follow(recordings, finder, rules, stages)
     size = size_of(rough_boxes(tracks[0].points, rules.version))
-    boxes = [steady_boxes(track.points, size, rules.version) for track in tracks]
+    boxes = [
+        steady_boxes(track.points, size, rules.version, loops=recording.loops)
+        for track, recording in zip(tracks, recordings, strict=True)
+    ]
     picture_px = (recordings[0].width_px, recordings[0].height_px)
     for recording, clip_boxes in zip(recordings, boxes, strict=True):
         warnings += [
             note for note in refuse_size(recording.name, clip_boxes, picture_px, rules) if note not in warnings
         ]
-    planned = round_about(len(tracks[0])) if loops_already else plan(tracks, size.height_px)
+    planned = round_about(len(tracks[0])) if recordings[0].loops else plan(tracks, size.height_px)
     warnings += _warnings_of(planned, recordings)
     source = _Source(recordings, tracks, boxes, size)
     rows = [source.mixed(mix) for mix in planned.frames]
@@ -224,7 +226,9 @@ class _Source:
         self._mouth = np.concatenate([track.mouth for track in tracks])
         in_face = [to_face(track.points, clip_boxes) for track, clip_boxes in zip(tracks, boxes, strict=True)]
         self._face_points = np.concatenate(in_face)
-        self._mask_points = np.concatenate([steady(points) for points in in_face])
+        self._mask_points = np.concatenate(
+            [steady(points, loops=recording.loops) for points, recording in zip(in_face, recordings, strict=True)]
+        )
         self._aspect = size.height_px / size.width_px
 
     def mixed(self, mix: Mix) -> _Row:

@@ -32,12 +32,12 @@ _NOSE = (195, 248, 456, 420, 360, 278, 294, 327, 326, 2, 97, 98, 64, 48, 131, 19
 _SUB_PIXEL_BITS = 4
 
 
-def steady(points: Floats) -> Floats:
+def steady(points: Floats, *, loops: bool = False) -> Floats:
     """The meshes of one recording in their face boxes' coordinates, [N, 468, 2] in order of time, slowed for a mask.
 
     In its box a face changes slowly; what changes fast is the landmarks' noise, which must not make the edge flicker.
     """
-    return smooth(points, _WINDOW_FRAMES, _ORDER)
+    return smooth(points, _WINDOW_FRAMES, _ORDER, loops=loops)
 
 
 def mask_of(points: Floats, aspect: float) -> Image:

@@ -42,6 +42,8 @@ class Recording:
     """[N, H * 3 // 2, W] I420 at 25 fps, BT.601 limited range; memory-mapped."""
     notes: tuple[str, ...] = field(default=())
     """What the user should know about how it was read."""
+    loops: bool = False
+    """The last frame is followed by the first one."""
 
     @property
     def width_px(self) -> int:
@@ -61,7 +63,7 @@ def is_photo(path: Path) -> bool:
 
 
 def recorded(name: str, pictures: Iterable[Image], scratch: Path) -> Recording:
-    """RGB pictures of one even size as a recording, written to `scratch`."""
+    """RGB pictures of one even size, the last followed by the first, as a recording that is written to `scratch`."""
     count = 0
     shape: tuple[int, int] = (0, 0)
     with open(scratch, "wb") as file:
@@ -71,7 +73,7 @@ def recorded(name: str, pictures: Iterable[Image], scratch: Path) -> Recording:
             file.write(i420.data)
             count += 1
     frames: Image = np.memmap(scratch, np.uint8, "r", shape=(count, *shape))
-    return Recording(name, frames)
+    return Recording(name, frames, loops=True)
 
 
 def read_video(

@@ -6,13 +6,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 
-def smooth(values: NDArray[np.floating], window: int, order: int) -> Floats:
+def smooth(values: NDArray[np.floating], window: int, order: int, *, loops: bool = False) -> Floats:
     """`values` [N, ...] smoothed along the first axis; `window` is odd and shrinks for short series.
 
     Interior values come from the fit centred on them, those at the ends from the fit of the first and last window
-    (Savitzky and Golay, 1964, Analytical Chemistry 36, 1627).
+    (Savitzky and Golay, 1964, Analytical Chemistry 36, 1627); when the series `loops`, its ends are neighbours.
     """
     count = len(values)
+    if loops and count > window:
+        half = window // 2
+        return smooth(np.concatenate((values[-half:], values, values[:half])), window, order)[half : half + count]
     window = min(window, count - 1 + count % 2)
     if window <= order:
         return np.asarray(values, np.float32)

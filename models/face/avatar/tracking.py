@@ -55,11 +55,6 @@ class Track:
     greys: Floats
     """[N, 36, 64]: luma of the whole picture, small."""
 
-    def joined(self, other: "Track") -> "Track":
-        """This track and then the other."""
-        both = (np.concatenate((getattr(self, name), getattr(other, name))) for name in self.__slots__)
-        return Track(*both)
-
     def __len__(self) -> int:
         return len(self.points)
 
@@ -96,7 +91,8 @@ def follow(
         on_frame()
     _refuse_lost(recording, found, rules)
     _refuse_cuts(recording, raw, found, greys, rules)
-    return measured(smooth(filled(raw, found), _WINDOW_FRAMES, _ORDER), found, filled(luma, found), greys)
+    points = smooth(filled(raw, found), _WINDOW_FRAMES, _ORDER, loops=recording.loops)
+    return measured(points, found, filled(luma, found), greys)
 
 
 def measured(points: Floats, found: NDArray[np.bool_], luma: Floats, greys: Floats) -> Track:
