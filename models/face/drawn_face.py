@@ -51,7 +51,7 @@ class DrawnFace:
 
     async def speak(self, speech: AsyncIterator[Speech], position: Callable[[], int]) -> AsyncGenerator[Picture, None]:
         """Yield a picture as soon as its 1,920 samples are known; a last, partial beat counts whole."""
-        beats = _Beats()
+        beats = Beats()
         async for piece in speech:
             for moment in beats.take(piece):
                 if self._closed:
@@ -78,7 +78,7 @@ class DrawnFace:
         return await self._worker.call(draw)
 
 
-class _Moment:
+class Moment:
     """One beat of a piece of speech."""
 
     def __init__(self, track: MouthTrack, start_ms: float) -> None:
@@ -98,7 +98,7 @@ class _Moment:
         return before.speaking(mouth, nod=nod, brows=brows)
 
 
-class _Beats:
+class Beats:
     """Cuts pieces of speech into beats; what a piece leaves over begins the next one's first beat."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class _Beats:
         self._length_samples = 0
         self._next_samples = 0
 
-    def take(self, piece: Speech) -> list[_Moment]:
+    def take(self, piece: Speech) -> list[Moment]:
         """The beats that `piece` completes."""
         self._next_samples -= self._length_samples
         self._length_samples = len(piece.samples)
@@ -116,13 +116,13 @@ class _Beats:
             moments.append(self._moment(self._track))
         return moments
 
-    def rest(self) -> list[_Moment]:
+    def rest(self) -> list[Moment]:
         """The beat that is begun and not complete, if there is one."""
         if self._track is None or self._next_samples >= self._length_samples:
             return []
         return [self._moment(self._track)]
 
-    def _moment(self, track: MouthTrack) -> _Moment:
+    def _moment(self, track: MouthTrack) -> Moment:
         start_ms = 1_000 * self._next_samples / SPEECH_RATE_HZ
         self._next_samples += BEAT_SAMPLES
-        return _Moment(track, start_ms)
+        return Moment(track, start_ms)

@@ -31,6 +31,10 @@ FACE_OVAL: Indices = (
 )
 FOREHEAD, CHIN = 10, 152
 CHEEK_LEFT, CHEEK_RIGHT = 234, 454
+"""The sides of the face, before the ears."""
+CHEEK_LEFT_SKIN: Indices = (50, 101, 205, 187)
+CHEEK_RIGHT_SKIN: Indices = (280, 330, 425, 411)
+"""Around plain skin below the eyes."""
 
 NOSE_BRIDGE: Indices = (168, 6, 197, 195, 5, 4)
 """From between the eyes down to the tip."""

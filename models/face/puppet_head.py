@@ -23,9 +23,9 @@ Floats = NDArray[np.float32]
 _STEP_PX = 8
 _YAW, _PITCH, _ROLL = 0.80, 0.80, 0.60
 """How much of the pose's angles a photo bears before its flatness shows."""
-_SHIFT = 1.0 / 512
-"""The pose counts in 512ths of the picture."""
-_BREATH = 2.2 / 512
+_UNIT = 2.75 / 512
+"""The pose counts in 512ths of a square picture of head and shoulders; in heights of the face."""
+_BREATH_UNITS = 2.2
 _RELIEF_SMOOTH = 0.05
 """Sigma of the depth between the points of the mesh, in heights of the face."""
 _RELIEF_FADE = 0.42
@@ -73,6 +73,7 @@ class Head:
         points[:, :2] = (points[:, :2] - portrait.margin_px + 0.5) / portrait.scale - 0.5
         points[:, 2] /= portrait.scale
         face_px = float(np.hypot(*(points[CHIN] - points[FOREHEAD])[:2]))
+        self._unit_px = _UNIT * face_px
         frame = face_frame(points, points[CHIN])
         place = frame.place(self._nodes)
         down = place[..., 1] / np.float32(face_px)
@@ -103,8 +104,7 @@ class Head:
         matrix = tilted @ nodded @ turned
         back = np.linalg.inv(matrix[:2, :2])
         depth = back @ matrix[:2, 2]
-        unit = portrait.height_px * _SHIFT
-        still = back @ (pose.shift_x * unit, pose.shift_y * unit)
+        still = back @ (pose.shift_x * self._unit_px, pose.shift_y * self._unit_px)
         (xx, xy), (yx, yy) = ((float(number) for number in row) for row in back)
         x = self._nodes[..., 0] + self._hold * (
             (xx - 1) * self._across + xy * self._down - float(depth[0]) * self._depth - float(still[0])
@@ -112,7 +112,7 @@ class Head:
         y = self._nodes[..., 1] + self._hold * (
             yx * self._across + (yy - 1) * self._down - float(depth[1]) * self._depth - float(still[1])
         )
-        breath = portrait.height_px * _BREATH * pose.breath
+        breath = _BREATH_UNITS * self._unit_px * pose.breath
         y = y + breath * (0.25 * self._hold + 0.75 * self._chest)
         x = x - 0.35 * float(still[0]) * self._chest - (0.006 * pose.breath) * self._chest * self._across
         scale, offset = portrait.scale, portrait.margin_px + 0.5 * portrait.scale - 0.5

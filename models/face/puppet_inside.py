@@ -12,7 +12,7 @@ import skia
 from numpy.typing import NDArray
 
 from models.face.host_brush import Canvas, canvas_on, image_of
-from models.face.landmark_table import LIPS_INNER_LOWER, LIPS_OUTER_LOWER
+from models.face.landmark_table import CHEEK_LEFT_SKIN, CHEEK_RIGHT_SKIN, LIPS_INNER_LOWER, LIPS_OUTER_LOWER
 from models.face.mouth_shape import MouthShape
 from models.face.portrait import Portrait
 from models.face.puppet_field import Region, smooth
@@ -45,7 +45,7 @@ _UPPER = _Row(
     end=0.035,
     arch=0.055,
     rounding=0.016,
-    brightness=0.90,
+    brightness=0.94,
     grows_down=False,
 )
 _LOWER = _Row(
@@ -54,18 +54,20 @@ _LOWER = _Row(
     end=-0.028,
     arch=0.05,
     rounding=0.012,
-    brightness=0.68,
+    brightness=0.72,
     grows_down=True,
 )
+_FOLLOWS_LIP = 0.6
+"""How much of the curve of the upper lip's edge the rows of teeth have too."""
 _JAW_TEETH = 0.93
 """The lower teeth go down by this share of the lower lip's way."""
 _TONGUE = (0.33, 0.17, 0.09)
 """Half its width, half its height, and where its middle lies."""
-_LIP_SHADE, _LIP_SHADE_SOFT = 0.5, 0.045
+_LIP_SHADE, _LIP_SHADE_SOFT = 0.46, 0.045
+_SHADE_TINT = (0.85, 1.0, 1.08)
+"""Shade in a mouth is warm: its light has come through lips and cheeks."""
 _LIP_SHADE_ON_PHOTO = 0.2
 """The photo's own teeth have their shade already."""
-_CHEEKS = ((50, 101, 205, 187), (280, 330, 425, 411))
-"""Points of the mesh around plain skin."""
 _SKIN = (1.0, 0.78, 0.67)
 """What skin looks like in white light, relative to its red."""
 
@@ -119,7 +121,7 @@ class InsideMouth:
         near = cv2.GaussianBlur(lips, (0, 0), _LIP_SHADE_SOFT * self._lines.eye_distance).astype(np.float32) / 255
         light = (1 - self._shade * near) * (1 - 0.30 * mouth.rounding)
         drawn[self.window] = inside
-        drawn[self.window][..., :3] = inside[..., :3] * light[..., None] + 0.5
+        drawn[self.window][..., :3] = inside[..., :3] * light[..., None] ** np.array(_SHADE_TINT, np.float32) + 0.5
 
     def _paint_cavity(self, a: Floats, b: Floats, light: _Light) -> Image:
         eye = self._lines.eye_distance
@@ -135,7 +137,8 @@ class InsideMouth:
         middle, half = (bounds[tooth] + bounds[tooth + 1]) / 2, (bounds[tooth + 1] - bounds[tooth]) / 2
         aside = np.clip(np.abs(a - middle) / half, 0, 1)
         away = np.abs(a) / edges[-1]
-        below_end = b - (row.end - row.arch * away**2) * eye
+        smile = _FOLLOWS_LIP * (self._lines.upper.at(a) - self._lines.upper.at(np.zeros(1, np.float32)))
+        below_end = b - (row.end - row.arch * away**2) * eye - smile
         inside = (below_end if row.grows_down else -below_end) - row.rounding * eye * aside**3
         gap = np.exp(-((half * (1 - aside) / (0.012 * eye + 0.4 * soft)) ** 2))
         alpha = np.clip(inside / soft + 0.5, 0, 1) * (1 - smooth((away - 0.86) / 0.14))
@@ -172,11 +175,14 @@ def _light(portrait: Portrait) -> _Light:
     """The photo's light, as the cheeks show it."""
     pixels = portrait.pixels.astype(np.float32)
     lip = _mean_within(pixels, portrait.points[[*LIPS_INNER_LOWER[4:7], *LIPS_OUTER_LOWER[3:8]], :2])
-    skin = np.mean([_mean_within(pixels, portrait.points[list(cheek), :2]) for cheek in _CHEEKS], axis=0)
+    skin = np.mean(
+        [_mean_within(pixels, portrait.points[list(cheek), :2]) for cheek in (CHEEK_LEFT_SKIN, CHEEK_RIGHT_SKIN)],
+        axis=0,
+    )
     tint = skin / np.array(_SKIN)
     tint = 0.45 * tint / tint.max() + 0.55
     level = min(250.0, 1.18 * float(skin.max()))
-    white = level * tint * (1.0, 0.965, 0.90)
+    white = level * tint * (1.0, 0.955, 0.875)
     tongue = 0.5 * lip + 0.5 * level * tint * (0.78, 0.42, 0.42)
     return _Light(white.astype(np.float32), lip, tongue.astype(np.float32))
 

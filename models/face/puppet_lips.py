@@ -5,6 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.face.landmark_table import (
+    CHEEK_LEFT_SKIN,
+    CHEEK_RIGHT_SKIN,
     CHIN,
     LIPS_INNER_LOWER,
     LIPS_INNER_UPPER,
@@ -19,6 +21,7 @@ Floats = NDArray[np.float32]
 
 _PARTED = 0.05
 """Lips further apart than this in the photo, in eye distances, show teeth or the inside of the mouth."""
+_INSIDE_SHARE = 0.35
 _LINE_POINTS, _LINE_OFFSETS = 41, 17
 _LINE_REACH = 0.4
 """How far from the mesh's line the dark line of shut lips is looked for, in thicknesses of the thinner lip."""
@@ -43,7 +46,7 @@ class MouthLines:
         self.half_width = (self.right - self.left) / 2
         self.chin = float(place[CHIN, 1])
         self.nose = float(place[NOSE_BASE, 1])
-        self.parted = self._mean_gap() > _PARTED * self.eye_distance
+        self.parted = self._mean_gap() > _PARTED * self.eye_distance and self._shows_inside(portrait)
         """Whether the photo shows what is between the lips."""
         if not self.parted:
             self.upper = self.lower = self._shut_line(portrait)
@@ -62,6 +65,22 @@ class MouthLines:
         a = np.linspace(-0.4, 0.4, 9, dtype=np.float32) * self.half_width
         return float((self.lower.at(a) - self.upper.at(a)).mean())
 
+    def _shows_inside(self, portrait: Portrait) -> bool:
+        """Whether what the mesh sees between the lips is not lip: teeth, less red than skin, or the dark.
+
+        The mesh sees a gap between the shut lips of a smile, too.
+        """
+        a = np.linspace(-0.6, 0.6, _LINE_POINTS, dtype=np.float32) * self.half_width
+        shares = np.linspace(0.2, 0.8, _LINE_OFFSETS, dtype=np.float32)[:, None]
+        b = self.upper.at(a) * (1 - shares) + self.lower.at(a) * shares
+        lab = cv2.cvtColor(portrait.pixels, cv2.COLOR_RGB2LAB).astype(np.float32)
+        cheeks = portrait.points[[*CHEEK_LEFT_SKIN, *CHEEK_RIGHT_SKIN], :2]
+        skin = cv2.remap(lab, cheeks[None], None, cv2.INTER_LINEAR).mean(axis=(0, 1))
+        places = self.frame.back(np.stack(np.broadcast_arrays(a[None], b), axis=-1))
+        light, red, _ = np.moveaxis(cv2.remap(lab, places, None, cv2.INTER_LINEAR), -1, 0)
+        inside = (red < skin[1] - 1) | (light < 0.5 * skin[0])
+        return float(inside.mean()) > _INSIDE_SHARE
+
     def _shut_line(self, portrait: Portrait) -> Curve:
         """The line where shut lips meet: the darkest one near where the mesh sees it.
 
@@ -72,7 +91,8 @@ class MouthLines:
         thickness = min(
             float((mean - self.top.at(a))[_LINE_POINTS // 2]), float((self.bottom.at(a) - mean)[_LINE_POINTS // 2])
         )
-        offsets = np.linspace(-_LINE_REACH, _LINE_REACH, _LINE_OFFSETS, dtype=np.float32) * max(2.0, thickness)
+        reach = max(2.0, _LINE_REACH * thickness, 0.6 * self._mean_gap())
+        offsets = np.linspace(-reach, reach, _LINE_OFFSETS, dtype=np.float32)
         places = np.stack(np.broadcast_arrays(a[None], mean[None] + offsets[:, None]), axis=-1)
         grey = cv2.GaussianBlur(cv2.cvtColor(portrait.pixels, cv2.COLOR_RGB2GRAY), (0, 0), 0.006 * self.eye_distance)
         luma = cv2.remap(grey, self.frame.back(places), None, cv2.INTER_LINEAR).astype(np.float32)
@@ -82,7 +102,7 @@ class MouthLines:
         found = mean + offsets[_cheapest_path(cost, _LINE_BEND)]
         kernel = np.ones(5, np.float32) / 5
         found[2:-2] = np.convolve(found, kernel, "valid")
-        return Curve(np.stack((a, found), axis=-1)[::2])
+        return Curve(np.asarray(np.stack((a, found), axis=-1)[::2], np.float32))
 
 
 def _cheapest_path(cost: Floats, bend: float) -> NDArray[np.int64]:

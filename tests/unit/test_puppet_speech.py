@@ -1,0 +1,93 @@
+"""A face that speaks moves its lips with its voice."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import cv2
+import numpy as np
+import pytest
+
+from models import registry
+from models.face.landmarks import FaceFinder
+from models.face.puppet import PuppetFace
+from models.face.puppet_painter import PuppetPainter
+from models.interfaces import BEAT_SAMPLES, Phoneme, Speech
+from models.settings import EngineSettings
+from tests.portraits import aperture, apertures, correlation, host_photo, loudness, make_finder, pause, portrait_of
+
+pytestmark = pytest.mark.weights
+
+SIZE_PX = 256
+SENTENCES = (
+    "I have looked at the report you sent us yesterday.",
+    "Overall it looks good to me.",
+    "The first chart shows how sales have changed since last year.",
+)
+PAUSE_BEATS = 12
+
+
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return make_finder()
+
+
+@pytest.fixture(scope="module")
+def painter(finder: FaceFinder) -> PuppetPainter:
+    return PuppetPainter(portrait_of(host_photo(512), finder, SIZE_PX))
+
+
+async def clip() -> list[Speech]:
+    """About 9 s of Kokoro's voice with pauses around the sentences."""
+    synthesizer = registry.create("tts", EngineSettings())
+    pieces = [pause(PAUSE_BEATS)]
+    try:
+        for sentence in SENTENCES:
+            pieces += [speech async for speech in synthesizer.stream(sentence)]
+            pieces.append(pause(PAUSE_BEATS))
+    finally:
+        await synthesizer.aclose()
+    return pieces
+
+
+async def test_lips_follow_the_voice_with_phonemes_and_from_sound_alone(
+    painter: PuppetPainter, finder: FaceFinder
+) -> None:
+    speech = await clip()
+    for phonemes, least in ((True, 0.5), (False, 0.8)):
+        done, measured = apertures(painter, finder, speech, phonemes=phonemes)
+        assert correlation(measured, loudness(speech, len(measured))) >= least
+        assert max(measured) > 0.1
+        at_rest = [
+            gap for expression, gap in zip(done, measured, strict=True) if max(map(abs, expression.mouth)) < 0.01
+        ]
+        assert len(at_rest) > 10
+        assert np.mean(at_rest) < 0.03
+        if phonemes:
+            pressed = [gap for expression, gap in zip(done, measured, strict=True) if expression.mouth.press > 0.95]
+            assert len(pressed) >= 3
+            assert max(pressed) < 0.03
+
+
+async def test_the_face_is_one_picture_a_beat_and_shuts_its_mouth_afterwards(finder: FaceFinder) -> None:
+    face = PuppetFace(portrait_of(host_photo(512), finder, SIZE_PX))
+    samples = 10 * BEAT_SAMPLES
+
+    async def ah() -> AsyncIterator[Speech]:
+        yield Speech(np.zeros(samples, np.float32), (Phoneme("ɑ", 0, samples),))
+
+    def gap(i420: np.ndarray) -> float:
+        (found,) = finder.find(np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420), np.uint8))
+        return aperture(found)
+
+    try:
+        position = 100
+        gaps = []
+        async with aclosing(face.speak(ah(), lambda: position)) as stream:
+            async for picture in stream:
+                position += 1
+                gaps.append(gap(picture.i420))
+        assert len(gaps) == 10
+        assert max(gaps) > 0.12
+        assert gap((await face.idle(position + 5)).i420) < 0.03
+    finally:
+        await face.aclose()
