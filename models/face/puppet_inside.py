@@ -12,7 +12,16 @@ import skia
 from numpy.typing import NDArray
 
 from models.face.host_brush import Canvas, canvas_on, image_of
-from models.face.landmark_table import CHEEK_LEFT_SKIN, CHEEK_RIGHT_SKIN, LIPS_INNER_LOWER, LIPS_OUTER_LOWER
+from models.face.landmark_table import (
+    CHEEK_LEFT_SKIN,
+    CHEEK_RIGHT_SKIN,
+    EYE_LEFT_LOWER,
+    EYE_LEFT_UPPER,
+    EYE_RIGHT_LOWER,
+    EYE_RIGHT_UPPER,
+    LIPS_INNER_LOWER,
+    LIPS_OUTER_LOWER,
+)
 from models.face.mouth_shape import MouthShape
 from models.face.portrait import Portrait
 from models.face.puppet_field import Region, smooth
@@ -51,12 +60,14 @@ _UPPER = _Row(
 _LOWER = _Row(
     (0.085, 0.09, 0.10, 0.095, 0.09),
     height=0.14,
-    end=-0.028,
+    end=-0.018,
     arch=0.05,
     rounding=0.012,
     brightness=0.72,
     grows_down=True,
 )
+_OWN_TEETH = 0.09
+"""A photo whose lips are further apart than this shows enough of the upper teeth to use them."""
 _FOLLOWS_LIP = 0.6
 """How much of the curve of the upper lip's edge the rows of teeth have too."""
 _JAW_TEETH = 0.93
@@ -70,6 +81,11 @@ _LIP_SHADE_ON_PHOTO = 0.2
 """The photo's own teeth have their shade already."""
 _SKIN = (1.0, 0.78, 0.67)
 """What skin looks like in white light, relative to its red."""
+_TEETH = (1.0, 0.955, 0.875)
+_TONGUE_FLESH = (0.78, 0.42, 0.42)
+_TEETH_TO_SKIN, _TEETH_TO_EYES = 1.1, 1.2
+"""How bright teeth are in full light: at least as much brighter than skin and than the white of the eyes."""
+_BRIGHTEST = 250.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +95,8 @@ class _Light:
     white: Floats
     lip: Floats
     tongue: Floats
+    slope: float
+    """How much brighter than the middle it is at the picture's left corner of the mouth, and darker at the right."""
 
 
 class InsideMouth:
@@ -98,14 +116,14 @@ class InsideMouth:
         place = lines.frame.place(region.pixels()[self.window])
         a, b = place[..., 0], place[..., 1]
         light = _light(portrait)
+        self._from_side = 1 - light.slope * np.clip(a / lines.half_width, -1, 1)[..., None]
         soft = max(0.8, portrait.softness_px)
         self._cavity = self._paint_cavity(a, b, light)
-        self._upper = (
-            self._photo_teeth(portrait, a, b, soft) if lines.parted else self._teeth(_UPPER, a, b, light, soft)
-        )
+        own = lines.gap > _OWN_TEETH
+        self._upper = self._photo_teeth(portrait, a, b, soft) if own else self._teeth(_UPPER, a, b, light, soft)
         self._lower = self._teeth(_LOWER, a, b, light, soft)
         self._tongue = self._paint_tongue(a, b, light, soft)
-        self._shade = _LIP_SHADE_ON_PHOTO if lines.parted else _LIP_SHADE
+        self._shade = _LIP_SHADE_ON_PHOTO if own else _LIP_SHADE
 
     def draw(self, drawn: Image, upper: Image, lower: Image, mouth: MouthShape, *, drop_px: float) -> None:
         """Paint into the region `drawn`, for the lips `upper` and `lower` (RGBA) that will be laid over it."""
@@ -127,7 +145,7 @@ class InsideMouth:
         eye = self._lines.eye_distance
         deep = np.exp(-((a / (0.9 * self._lines.half_width)) ** 2) - ((b - 0.16 * eye) / (0.25 * eye)) ** 2)
         colour = light.lip * np.array([0.36, 0.24, 0.24], np.float32) * (1 - 0.6 * deep[..., None])
-        return _layer(colour, np.ones_like(a))
+        return _layer(colour * self._from_side, np.ones_like(a))
 
     def _teeth(self, row: _Row, a: Floats, b: Floats, light: _Light, soft: float) -> Image:
         eye = self._lines.eye_distance
@@ -145,7 +163,7 @@ class InsideMouth:
         alpha = alpha * (1 - smooth((inside - row.height * eye) / (0.04 * eye)))
         bright = row.brightness * (1 - 0.42 * smooth(away * 1.05)) * (1 - 0.16 * gap)
         bright = bright * (1 - 0.22 * np.clip(inside / (row.height * eye), 0, 1))
-        return _layer(light.white * bright[..., None], alpha)
+        return _layer(light.white * bright[..., None] * self._from_side, alpha)
 
     def _photo_teeth(self, portrait: Portrait, a: Floats, b: Floats, soft: float) -> Image:
         """The upper teeth that the photo shows, gone on with upward behind the lip."""
@@ -168,23 +186,34 @@ class InsideMouth:
         inside = 1 - np.hypot(a / half_width, (b - middle) / half_height)
         groove = np.exp(-((a / (0.02 * eye + soft)) ** 2)) * smooth(inside * 2)
         bright = (0.52 + 0.30 * smooth(inside)) * (1 - 0.16 * groove)
-        return _layer(light.tongue * bright[..., None], 0.92 * smooth(inside / 0.25))
+        return _layer(light.tongue * bright[..., None] * self._from_side, 0.92 * smooth(inside / 0.25))
 
 
 def _light(portrait: Portrait) -> _Light:
-    """The photo's light, as the cheeks show it."""
+    """The photo's light, as cheeks and the white of the eyes show it."""
     pixels = portrait.pixels.astype(np.float32)
     lip = _mean_within(pixels, portrait.points[[*LIPS_INNER_LOWER[4:7], *LIPS_OUTER_LOWER[3:8]], :2])
-    skin = np.mean(
-        [_mean_within(pixels, portrait.points[list(cheek), :2]) for cheek in (CHEEK_LEFT_SKIN, CHEEK_RIGHT_SKIN)],
-        axis=0,
+    left, right = (
+        _mean_within(pixels, portrait.points[list(cheek), :2]) for cheek in (CHEEK_LEFT_SKIN, CHEEK_RIGHT_SKIN)
     )
+    skin = (left + right) / 2
     tint = skin / np.array(_SKIN)
     tint = 0.45 * tint / tint.max() + 0.55
-    level = min(250.0, 1.18 * float(skin.max()))
-    white = level * tint * (1.0, 0.955, 0.875)
-    tongue = 0.5 * lip + 0.5 * level * tint * (0.78, 0.42, 0.42)
-    return _Light(white.astype(np.float32), lip, tongue.astype(np.float32))
+    level = min(_BRIGHTEST, max(_TEETH_TO_SKIN * float(skin.max()), _TEETH_TO_EYES * _white_of_eyes(portrait)))
+    white = level * tint * _TEETH
+    tongue = 0.5 * lip + 0.5 * level * tint * _TONGUE_FLESH
+    slope = float(np.clip((left.sum() - right.sum()) / (left.sum() + right.sum()), -0.3, 0.3))
+    return _Light(white.astype(np.float32), lip, tongue.astype(np.float32), slope)
+
+
+def _white_of_eyes(portrait: Portrait) -> float:
+    """Brightness of the lighter parts of the eyes."""
+    mask = np.zeros(portrait.person.shape, np.uint8)
+    for eye in ((*EYE_LEFT_UPPER, *EYE_LEFT_LOWER), (*EYE_RIGHT_UPPER, *EYE_RIGHT_LOWER)):
+        hull = cv2.convexHull(portrait.points[list(eye), :2].round().astype(np.int32))
+        cv2.fillConvexPoly(mask, hull, 255)
+    seen = portrait.pixels[mask > 0].mean(axis=1)
+    return float(np.percentile(seen, 90)) if len(seen) else 0.0
 
 
 def _mean_within(pixels: Floats, points: Floats) -> Floats:

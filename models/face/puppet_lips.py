@@ -19,10 +19,16 @@ from models.face.puppet_frame import Curve, FaceFrame, eye_distance_px, face_fra
 
 Floats = NDArray[np.float32]
 
-_PARTED = 0.05
-"""Lips further apart than this in the photo, in eye distances, show teeth or the inside of the mouth."""
-_INSIDE_SHARE = 0.35
-_LINE_POINTS, _LINE_OFFSETS = 41, 17
+_LINE_POINTS, _LINE_OFFSETS, _LINE_SPAN = 41, 17, 0.94
+_INSIDE_STEPS = 61
+_THIN_TEETH, _THIN_DARK = 0.011, 0.045
+"""How thick teeth, or the dark, between the lips must be to be more than a line, in eye distances."""
+_OPEN_SHARE = 0.6
+_DARK = 0.45
+"""The inside of a mouth is darker than this share of the skin's lightness."""
+_GREY, _GREY_GAP = 5.0, 0.1
+"""A skin with less colour than this (Lab) is that of a black and white photo, in which the mesh must see a gap of so
+many eye distances."""
 _LINE_REACH = 0.4
 """How far from the mesh's line the dark line of shut lips is looked for, in thicknesses of the thinner lip."""
 _LINE_BEND = 3.0
@@ -46,10 +52,15 @@ class MouthLines:
         self.half_width = (self.right - self.left) / 2
         self.chin = float(place[CHIN, 1])
         self.nose = float(place[NOSE_BASE, 1])
-        self.parted = self._mean_gap() > _PARTED * self.eye_distance and self._shows_inside(portrait)
+        edges = self._edges_of_inside(portrait)
+        self.parted = edges is not None
         """Whether the photo shows what is between the lips."""
-        if not self.parted:
+        if edges is not None:
+            self.upper, self.lower = edges
+        else:
             self.upper = self.lower = self._shut_line(portrait)
+        self.gap = self._mean_gap() / self.eye_distance
+        """Between the lips in the photo, in eye distances: 0 for a shut mouth, 0.16 for a broad smile with teeth."""
         zero = np.zeros(1, np.float32)
         self.upper_lip = max(2.0, float((self.upper.at(zero) - self.top.at(zero))[0]))
         self.lower_lip = max(2.0, float((self.bottom.at(zero) - self.lower.at(zero))[0]))
@@ -65,21 +76,57 @@ class MouthLines:
         a = np.linspace(-0.4, 0.4, 9, dtype=np.float32) * self.half_width
         return float((self.lower.at(a) - self.upper.at(a)).mean())
 
-    def _shows_inside(self, portrait: Portrait) -> bool:
-        """Whether what the mesh sees between the lips is not lip: teeth, less red than skin, or the dark.
+    def _edges_of_inside(self, portrait: Portrait) -> tuple[Curve, Curve] | None:
+        """The edges of the upper and of the lower lip of a mouth that is not shut; None for one that is.
 
-        The mesh sees a gap between the shut lips of a smile, too.
+        The mesh is no help here: it sees a gap between the shut lips of a smile, and none where teeth shine through.
         """
-        a = np.linspace(-0.6, 0.6, _LINE_POINTS, dtype=np.float32) * self.half_width
-        shares = np.linspace(0.2, 0.8, _LINE_OFFSETS, dtype=np.float32)[:, None]
-        b = self.upper.at(a) * (1 - shares) + self.lower.at(a) * shares
-        lab = cv2.cvtColor(portrait.pixels, cv2.COLOR_RGB2LAB).astype(np.float32)
+        shares = np.linspace(-_LINE_SPAN, _LINE_SPAN, _LINE_POINTS, dtype=np.float32)
+        a = np.where(shares < 0, -shares * self.left, shares * self.right).astype(np.float32)
+        top, bottom = self.top.at(a), self.bottom.at(a)
+        steps = np.linspace(0.08, 0.92, _INSIDE_STEPS, dtype=np.float32)[:, None]
+        b = top + steps * (bottom - top)
+        teeth, dark = self._teeth_and_dark(portrait, np.stack(np.broadcast_arrays(a[None], b), axis=-1))
+        first, last = (np.zeros(len(a), int) for _ in range(2))
+        for column, inside in enumerate((teeth | dark).T):
+            first[column], last[column] = _longest_run(inside)
+        columns = np.arange(len(a))
+        start, end = b[first, columns], b[np.maximum(last - 1, first), columns]
+        thick = np.where(last > first, end - start, 0) / self.eye_distance
+        toothed = np.array(
+            [
+                teeth[low:high, column].mean() if high > low else 0.0
+                for column, (low, high) in enumerate(zip(first, last, strict=True))
+            ]
+        )
+        open_ = ((thick > _THIN_TEETH) & (toothed > 0.3)) | (thick > _THIN_DARK)
+        central = np.abs(shares) < 0.6
+        if open_[central].mean() < _OPEN_SHARE:
+            return None
+        # Gums and the shade of a lip are neither teeth nor dark, and the mesh sees those well.
+        upper, lower = self.upper.at(a), self.lower.at(a)
+        start = np.where(open_, np.minimum(start, upper), upper)
+        end = np.where(open_, np.maximum(end, lower), lower)
+        corner = np.array([[self.left, self.upper.at(a[:1] * 2)[0]], [self.right, self.upper.at(a[-1:] * 2)[0]]])
+        return self._edge(a, _calm(start), corner), self._edge(a, _calm(end), corner)
+
+    def _edge(self, a: Floats, b: Floats, corners: Floats) -> Curve:
+        line = np.stack((a, b), axis=-1)[::3]
+        return Curve(np.asarray(np.concatenate((corners[:1], line, corners[1:])), np.float32))
+
+    def _teeth_and_dark(self, portrait: Portrait, places: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which of the places (a, b) are teeth, less red than skin, and which are the dark of the mouth."""
+        lab = cv2.GaussianBlur(portrait.pixels, (0, 0), max(0.4, 0.004 * self.eye_distance))
+        lab = cv2.cvtColor(lab, cv2.COLOR_RGB2LAB).astype(np.float32)
         cheeks = portrait.points[[*CHEEK_LEFT_SKIN, *CHEEK_RIGHT_SKIN], :2]
         skin = cv2.remap(lab, cheeks[None], None, cv2.INTER_LINEAR).mean(axis=(0, 1))
-        places = self.frame.back(np.stack(np.broadcast_arrays(a[None], b), axis=-1))
-        light, red, _ = np.moveaxis(cv2.remap(lab, places, None, cv2.INTER_LINEAR), -1, 0)
-        inside = (red < skin[1] - 1) | (light < 0.5 * skin[0])
-        return float(inside.mean()) > _INSIDE_SHARE
+        light, red, _ = np.moveaxis(cv2.remap(lab, self.frame.back(places), None, cv2.INTER_LINEAR), -1, 0)
+        grey_photo = np.hypot(skin[1] - 128, skin[2] - 128) < _GREY
+        between = np.abs(places[..., 1] - (self.upper.at(places[..., 0]) + self.lower.at(places[..., 0])) / 2)
+        seen = between < (self._mean_gap() / 2 if self._mean_gap() > _GREY_GAP * self.eye_distance else 0)
+        # Without colour teeth cannot be told from lips, and the mesh must be believed.
+        teeth = seen if grey_photo else red < skin[1] - 1
+        return teeth & (light > 0.5 * skin[0]), light < _DARK * skin[0]
 
     def _shut_line(self, portrait: Portrait) -> Curve:
         """The line where shut lips meet: the darkest one near where the mesh sees it.
@@ -103,6 +150,23 @@ class MouthLines:
         kernel = np.ones(5, np.float32) / 5
         found[2:-2] = np.convolve(found, kernel, "valid")
         return Curve(np.asarray(np.stack((a, found), axis=-1)[::2], np.float32))
+
+
+def _longest_run(inside: NDArray[np.bool_]) -> tuple[int, int]:
+    """Where the longest run of true values begins and ends; the end is not part of it."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], inside, [False])).astype(np.int8)))
+    if not len(edges):
+        return 0, 0
+    starts, ends = edges[0::2], edges[1::2]
+    longest = int(np.argmax(ends - starts))
+    return int(starts[longest]), int(ends[longest])
+
+
+def _calm(line: Floats) -> Floats:
+    """Without single points that stand out, and smooth."""
+    padded = np.pad(line, 2, mode="edge")
+    median = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=-1)
+    return np.convolve(np.pad(median, 2, mode="edge"), np.ones(5) / 5, "valid").astype(np.float32)
 
 
 def _cheapest_path(cost: Floats, bend: float) -> NDArray[np.int64]:

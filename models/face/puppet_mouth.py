@@ -26,6 +26,8 @@ _JAW_SHARE = 0.88
 _STEP_SHARE = 0.035
 _UPPER_CLOSES = 0.3
 """Of a gap between the lips in the photo: what the upper lip's share is in closing it."""
+_GRIN = 0.15
+"""The gap between the lips of a broad smile, in eye distances."""
 
 
 class Mouth:
@@ -94,17 +96,19 @@ class Mouth:
         lift = (0.13 * mouth.opening + 0.12 * mouth.teeth + 0.15 * mouth.bite) * free * (1 - 0.5 * mouth.rounding)
         narrow = min(1.0, 1.2 * mouth.rounding)
         wide = 0.15 * mouth.width - 0.38 * mouth.rounding - 0.06 * mouth.opening * free
-        parted = 1.0 if self._lines.parted else 0.0
+        closing = max(talk, mouth.press) if self._lines.parted else 0.0
+        # Who talks does not grin as broadly as the photo: lips fuller, corners lower and nearer.
+        grin = min(1.0, self._lines.gap / _GRIN) * talk if self._lines.parted else 0.0
         return np.array(
             [
                 drop * (1 - narrow),
                 drop * narrow,
-                (lift * _JAW_DROP - 0.05 * parted * mouth.rounding * free) * self._lines.eye_distance,
-                wide - 0.10 * parted * talk,
-                0.30 * mouth.rounding * free - 0.28 * mouth.press - 0.10 * max(0.0, mouth.width) + 0.45 * parted * talk,
-                parted * max(talk, mouth.press),
-                0.13 * drop + parted * talk * (0.25 + 0.6 * mouth.rounding) * self._lines.smile,
-                -0.35 * mouth.bite - 0.35 * parted * talk,
+                (lift * _JAW_DROP - 0.05 * grin * mouth.rounding * free) * self._lines.eye_distance,
+                wide - 0.10 * grin,
+                0.30 * mouth.rounding * free - 0.28 * mouth.press - 0.10 * max(0.0, mouth.width) + 0.45 * grin,
+                closing,
+                0.13 * drop + grin * (0.25 + 0.6 * mouth.rounding) * self._lines.smile,
+                -0.35 * mouth.bite - 0.35 * grin - 0.12 * mouth.rounding,
             ],
             np.float32,
         )

@@ -100,3 +100,16 @@ def test_mouth_closes_within_four_silent_pictures() -> None:
     assert openings == sorted(openings, reverse=True)
     assert openings[0] > 0.3
     assert expression.mouth == REST
+
+
+def test_a_face_stays_engaged_through_short_pauses_and_relaxes_in_silence() -> None:
+    expression = Expression()
+    for _ in range(4):
+        expression = expression.speaking(MouthShape(opening=0.4))
+    assert expression.engaged == 1
+    for _ in range(8):
+        expression = expression.speaking(REST)
+    assert expression.engaged > 0.7
+    for _ in range(BEATS_PER_SECOND):
+        expression = expression.silent()
+    assert expression.engaged == 0
