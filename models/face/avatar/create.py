@@ -4,7 +4,6 @@ read ─► follow the face ─► plan the loop ─► boxes, masks ─► fram
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -13,19 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import AvatarError
-from models.face.avatar.blending import between
-from models.face.avatar.boxes import (
-    BoxSize,
-    face_of,
-    mouth_regions,
-    refuse_size,
-    rough_boxes,
-    size_of,
-    steady_boxes,
-    to_face,
-)
-from models.face.avatar.loops import Mix, Plan, plan, round_about
-from models.face.avatar.mask import mask_of, steady
+from models.face.avatar.boxes import face_of, mouth_regions, refuse_size
+from models.face.avatar.footage import Detail, Footage
+from models.face.avatar.loops import Plan, plan, round_about
 from models.face.avatar.pack import FACE_PX, LATENT_SHAPE, AvatarPack
 from models.face.avatar.recording import Recording, is_photo, read_video, recorded, to_rgb
 from models.face.avatar.references import with_closed_mouths
@@ -87,14 +76,22 @@ def prepare(
     photo = any(is_photo(path) for path in paths)
     if photo and len(paths) > 1:
         raise AvatarError("A photo cannot be joined with other recordings; give one photo, or one or more videos.")
-    with Draft(place, force=force) as draft:
-        if photo:
-            stages.begin("Animating", 1)
-            pictures = animate(paths[0], rules.height_px)
-            recordings: tuple[Recording, ...] = (recorded(paths[0].name, pictures, draft.scratch / "photo.i420"),)
-        else:
-            recordings = _read(paths, draft.scratch, rules, stages)
-        return _make(draft, recordings, finder, encoder, encoder_name, rules, stages)
+    try:
+        with Draft(place, force=force) as draft:
+            if photo:
+                recordings = _animate(paths[0], animate, draft.scratch, rules, stages)
+            else:
+                recordings = _read(paths, draft.scratch, rules, stages)
+            return _make(draft, recordings, finder, encoder, encoder_name, rules, stages)
+    except OSError as error:
+        raise AvatarError(f"The avatar cannot be written to {place}: {error.strerror or error}.") from error
+
+
+def _animate(photo: Path, animate: Animator, scratch: Path, rules: Rules, stages: Stages) -> tuple[Recording, ...]:
+    advance = stages.begin("Animating", 1)
+    recording = recorded(photo.name, animate(photo, rules.height_px), scratch / "photo.i420")
+    advance(1)
+    return (recording,)
 
 
 def _read(paths: Sequence[Path], scratch: Path, rules: Rules, stages: Stages) -> tuple[Recording, ...]:
@@ -123,57 +120,34 @@ def _make(
     stages: Stages,
 ) -> Report:
     tracks, warnings = _follow(recordings, finder, rules, stages)
-    size = size_of(rough_boxes(tracks[0].points, rules.version))
-    boxes = [
-        steady_boxes(track.points, size, rules.version, loops=recording.loops)
-        for track, recording in zip(tracks, recordings, strict=True)
-    ]
-    picture_px = (recordings[0].width_px, recordings[0].height_px)
-    for recording, clip_boxes in zip(recordings, boxes, strict=True):
-        warnings += [
-            note for note in refuse_size(recording.name, clip_boxes, picture_px, rules) if note not in warnings
-        ]
-    planned = round_about(len(tracks[0])) if recordings[0].loops else plan(tracks, size.height_px)
-    warnings += _warnings_of(planned, recordings)
-    source = _Source(recordings, tracks, boxes, size)
-    rows = [source.mixed(mix) for mix in planned.frames]
-    masks = np.stack([row.mask for row in rows])
-    mixed_boxes = np.stack([row.box for row in rows])
-    rois, roi_width_px, roi_height_px = mouth_regions(masks, mixed_boxes, picture_px)
-    latents = _write_frames(draft, planned, source, mixed_boxes, picture_px, encoder, stages)
-    mouth = np.array([row.mouth for row in rows], np.float32)
-    poses = np.stack([row.face_points for row in rows])
-    latents, replaced = with_closed_mouths(latents, mouth, poses, rules)
-    pack = AvatarPack(
-        frames=draft.written_frames(),
-        latents=latents,
-        masks=masks,
-        boxes=mixed_boxes,
-        rois=rois,
-        roi_width_px=roi_width_px,
-        roi_height_px=roi_height_px,
-        schedule=planned.schedule,
-    )
+    footage = Footage(recordings, tracks, rules.version)
+    warnings += _warnings_of_size(recordings, footage, rules)
+    planned = round_about(len(tracks[0])) if recordings[0].loops else plan(tracks, footage.size.height_px)
+    warnings += _warnings_of_plan(planned, recordings)
+    details = [footage.detail(mix) for mix in planned.frames]
+    pack = _pack(draft, footage, planned, details, encoder, rules, stages)
     report = Report(
         recordings=tuple(recording.name for recording in recordings),
         kind=planned.kind,
         seams=planned.seams,
         seam_distance=planned.seam_distance,
-        mouth=mouth,
-        replaced=replaced,
+        mouth=np.array([detail.mouth for detail in details], np.float32),
         warnings=tuple(warnings),
     )
     write_report(draft.directory, pack, report, rules)
-    meta = PackMeta(
+    draft.finish(pack, _meta(report, encoder_name, rules))
+    return report
+
+
+def _meta(report: Report, encoder_name: str, rules: Rules) -> PackMeta:
+    return PackMeta(
         musetalk=rules.version,
         encoder=encoder_name,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         recordings=report.recordings,
-        loop=planned.kind,
+        loop=report.kind,
         warnings=report.warnings,
     )
-    draft.finish(pack, meta)
-    return report
 
 
 def _follow(
@@ -189,7 +163,15 @@ def _follow(
     return tracks, warnings
 
 
-def _warnings_of(planned: Plan, recordings: Sequence[Recording]) -> list[str]:
+def _warnings_of_size(recordings: Sequence[Recording], footage: Footage, rules: Rules) -> list[str]:
+    warnings: list[str] = []
+    for recording, boxes in zip(recordings, footage.boxes, strict=True):
+        notes = refuse_size(recording.name, boxes, (recording.width_px, recording.height_px), rules)
+        warnings += [note for note in notes if note not in warnings]
+    return warnings
+
+
+def _warnings_of_plan(planned: Plan, recordings: Sequence[Recording]) -> list[str]:
     warnings = [
         f"{recordings[clip].name} never comes near the pose of the other recordings and is left out; begin and end "
         "every clip in the same pose."
@@ -203,73 +185,47 @@ def _warnings_of(planned: Plan, recordings: Sequence[Recording]) -> list[str]:
     return warnings
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Row:
-    """What a pack holds about one frame, besides its picture."""
-
-    box: Floats
-    mask: Image
-    face_points: Floats
-    """[468, 2] in the face box's coordinates."""
-    mouth: float
-
-
-class _Source:
-    """All frames of all recordings, counted through, and the frames that are mixed of them."""
-
-    def __init__(
-        self, recordings: Sequence[Recording], tracks: Sequence[Track], boxes: Sequence[Floats], size: BoxSize
-    ) -> None:
-        self._recordings = recordings
-        self._starts = np.cumsum([0, *(len(track) for track in tracks)])
-        self._boxes = np.concatenate(boxes)
-        self._mouth = np.concatenate([track.mouth for track in tracks])
-        in_face = [to_face(track.points, clip_boxes) for track, clip_boxes in zip(tracks, boxes, strict=True)]
-        self._face_points = np.concatenate(in_face)
-        self._mask_points = np.concatenate(
-            [steady(points, loops=recording.loops) for points, recording in zip(in_face, recordings, strict=True)]
-        )
-        self._aspect = size.height_px / size.width_px
-
-    def mixed(self, mix: Mix) -> _Row:
-        def mean(values: Floats) -> Floats:
-            return np.asarray(values[mix.first] * (1 - mix.weight) + values[mix.second] * mix.weight, np.float32)
-
-        return _Row(
-            box=mean(self._boxes),
-            mask=mask_of(mean(self._mask_points), self._aspect),
-            face_points=mean(self._face_points),
-            mouth=float(mean(self._mouth)),
-        )
-
-    def picture(self, mix: Mix) -> Image:
-        """The I420 frame."""
-        return between(self._frame(mix.first), self._frame(mix.second), mix.weight)
-
-    def _frame(self, frame: int) -> Image:
-        clip = int(np.searchsorted(self._starts, frame, side="right")) - 1
-        return np.asarray(self._recordings[clip].frames[frame - int(self._starts[clip])])
+def _pack(
+    draft: Draft,
+    footage: Footage,
+    planned: Plan,
+    details: Sequence[Detail],
+    encoder: FaceEncoder,
+    rules: Rules,
+    stages: Stages,
+) -> AvatarPack:
+    """Write every frame of the plan, encode its face, and lay all that belongs to it beside it."""
+    masks = np.stack([detail.mask for detail in details])
+    boxes = np.stack([detail.box for detail in details])
+    mouth = np.array([detail.mouth for detail in details], np.float32)
+    poses = np.stack([detail.face_points for detail in details])
+    rois, roi_width_px, roi_height_px = mouth_regions(masks, boxes, footage.picture_px)
+    latents = _write_frames(draft, footage, planned, boxes, encoder, stages)
+    return AvatarPack(
+        frames=draft.written_frames(),
+        latents=with_closed_mouths(latents, mouth, poses, rules),
+        masks=masks,
+        boxes=boxes,
+        rois=rois,
+        roi_width_px=roi_width_px,
+        roi_height_px=roi_height_px,
+        schedule=planned.schedule,
+    )
 
 
 def _write_frames(
-    draft: Draft,
-    planned: Plan,
-    source: _Source,
-    boxes: Floats,
-    picture_px: tuple[int, int],
-    encoder: FaceEncoder,
-    stages: Stages,
+    draft: Draft, footage: Footage, planned: Plan, boxes: Floats, encoder: FaceEncoder, stages: Stages
 ) -> NDArray[np.float16]:
-    """Write every frame of the plan and return the latents of its face."""
+    """Write the frames and return the latents of their faces, [N, 8, 32, 32]."""
     count = len(planned.frames)
     latents = np.empty((count, *LATENT_SHAPE), np.float16)
     faces = np.empty((_ENCODED_AT_ONCE, FACE_PX, FACE_PX, 3), np.uint8)
     advance = stages.begin("Encoding the face", count)
-    with draft.frames(count, *picture_px) as writer:
+    with draft.frames(count, *footage.picture_px) as writer:
         for first in range(0, count, _ENCODED_AT_ONCE):
             some = planned.frames[first : first + _ENCODED_AT_ONCE]
             for place, mix in enumerate(some):
-                i420 = source.picture(mix)
+                i420 = footage.picture(mix)
                 writer.put(i420)
                 faces[place] = face_of(to_rgb(i420), boxes[first + place])
             latents[first : first + len(some)] = encoder.encode(faces[: len(some)])

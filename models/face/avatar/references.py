@@ -33,13 +33,13 @@ _WHOLE = slice(4, 8)
 
 def with_closed_mouths(
     latents: NDArray[np.float16], mouth: Floats, poses: Floats, rules: Rules = DEFAULT_RULES
-) -> tuple[NDArray[np.float16], NDArray[np.int32]]:
-    """Latents [N, 8, 32, 32] whose reference half shows a closed mouth, and which frame each reference is from, [N].
+) -> NDArray[np.float16]:
+    """Latents [N, 8, 32, 32] whose reference half shows a closed mouth.
 
     `mouth` [N] is the height between the lips by the mouth's width, `poses` [N, 468, 2] the meshes in the face box's
     coordinates. With no mouth that is quite closed, the most closed ones serve.
     """
-    source = np.arange(len(latents), dtype=np.int32)
+    source = np.arange(len(latents))
     closed = np.flatnonzero(mouth <= max(rules.closed_mouth, float(np.quantile(mouth, 0.1))))
     rigid = poses[:, _RIGID].reshape(len(poses), -1)
     for frame in np.flatnonzero(mouth > rules.open_mouth):
@@ -47,4 +47,4 @@ def with_closed_mouths(
         source[frame] = closed[np.argmin(distances)]
     result = latents.copy()
     result[:, _WHOLE] = latents[source, _WHOLE]
-    return result, source
+    return result

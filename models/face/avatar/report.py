@@ -5,7 +5,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from models.face.avatar.changes import changes_of, seam_places
 from models.face.avatar.contact_sheet import draw_contact_sheet
@@ -38,8 +37,6 @@ class Report:
     """The largest pose distance that a fade bridges, in heights of the face."""
     mouth: Floats
     """[N]: height between the inner lips by the mouth's width."""
-    replaced: NDArray[np.int32]
-    """[N]: the frame whose face is the reference."""
     warnings: tuple[str, ...]
 
 
