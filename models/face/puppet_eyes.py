@@ -18,7 +18,7 @@ from models.face.landmark_table import (
 )
 from models.face.portrait import Portrait
 from models.face.puppet_field import Field, Region, smooth
-from models.face.puppet_frame import Curve, eye_distance_px, face_frame
+from models.face.puppet_frame import Curve, darkest_line, eye_distance_px, face_frame
 from models.interfaces import Image
 
 Floats = NDArray[np.float32]
@@ -26,8 +26,11 @@ Floats = NDArray[np.float32]
 _STEP_SHARE = 0.03
 _UPPER_SHARE = 0.80
 """Of the way that the lids have to each other: the lower lid comes up a little."""
-_SURE_SHUT = 0.03
+_SAG = 0.03
 """How much further than to the lower lid the upper one goes, in eye distances: the mesh is not that exact."""
+_LASH_POINTS, _LASH_REACH = 25, 0.035
+_LASH_HALF = 0.012
+"""Half the thickness of the line of the lashes, in eye distances."""
 _GLANCE = 0.035
 """How far the iris moves at a gaze of 1, in eye distances."""
 _IRIS = 0.09
@@ -67,6 +70,9 @@ class _Eye:
         self._eye = eye_distance_px(points)
         place = self._frame.place(points)
         self._upper, self._lower = Curve(place[list(upper)]), Curve(place[list(lower)])
+        # The mesh is two or three px off the lashes, which is what one sees coming down.
+        line = self._upper.along(_LASH_POINTS)
+        self._lashes = darkest_line(portrait.pixels, self._frame, line, _LASH_REACH * self._eye)
         self._brow = Curve(place[list(brow_lower)])
         self._brow_top = float(place[list(brow_upper), 1].min())
         self._left, self._right = float(place[upper[0], 0]), float(place[upper[-1], 0])
@@ -82,8 +88,8 @@ class _Eye:
         self._region = region = Region(left, top, right, bottom, step_px=step_px, within=still.shape[:2])
         self._still = still[region.rows, region.columns].copy()
         self._base, self._lid = self._field(lid=False), self._field(lid=True)
-        self._lid_layer = self._layer()
         self._corner = np.array([region.left_px, region.top_px], np.float32)
+        self._lid_layer = self._layer()
         self._drawn = np.zeros_like(self._still)
 
     def draw(self, sheet: Image, pose: Pose) -> None:
@@ -107,14 +113,15 @@ class _Eye:
         place = self._frame.place(self._region.nodes)
         a, b = place[..., 0], place[..., 1]
         none = np.zeros_like(a)
-        gap = np.maximum(self._lower.at(a) - self._upper.at(a), 0)
-        within = np.minimum(a - self._left, self._right - a) / (0.25 * (self._right - self._left))
-        gap = (gap + _SURE_SHUT * self._eye * smooth(within)) * (within > 0)
+        gap = np.maximum(self._lower.at(a) - self._lashes.at(a), 0) * ((a > self._left) & (a < self._right))
+        # The corners of a shut eye lie a little lower: without, the line of the lashes would turn up at its ends.
+        aside = np.abs(a - (self._left + self._right) / 2) / ((self._right - self._left) / 2)
+        sag = _SAG * self._eye * (1 - smooth((aside - 0.6) / 0.8))
         fade = self._region.edge_fade(self._region.nodes, 0.12 * self._eye)
-        above = self._upper.at(a) - b
+        above = self._lashes.at(a) - b
         room = np.maximum(self._upper.at(a) - self._brow.at(a), 0.05 * self._eye)
         if lid:
-            shut = _UPPER_SHARE * gap * (1 - smooth((above / room - 0.08) / 0.85))
+            shut = (_UPPER_SHARE * gap + sag) * (1 - smooth((above / room - 0.08) / 0.85))
             glance = none
         else:
             below = b - self._lower.at(a)
@@ -136,6 +143,11 @@ class _Eye:
         """The upper lid with its lashes and the skin above: premultiplied RGBA."""
         pixels = self._region.pixels()
         place = self._frame.place(pixels)
-        over = self._upper.at(place[..., 0]) + 0.022 * self._eye - place[..., 1]
+        a, b = place[..., 0], place[..., 1]
+        over = self._lashes.at(a) + _LASH_HALF * self._eye - b
+        # Beyond the lashes the layer shows their mirror image, never the white of the eye.
+        beyond = np.where((over < 0) & (a > self._left) & (a < self._right), 2 * over, 0).astype(np.float32)
+        mirrored = pixels + self._frame.vectors(np.zeros_like(a), beyond) - self._corner
+        layer = cv2.remap(self._still, mirrored, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
         alpha = np.clip(over + 0.5, 0, 1)
-        return np.asarray(self._still * alpha[..., None] + 0.5, np.uint8)
+        return np.asarray(layer * alpha[..., None] + 0.5, np.uint8)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,10 +14,16 @@ from models.face.landmark_table import (
     EYE_RIGHT_LOWER,
     EYE_RIGHT_UPPER,
 )
+from models.interfaces import Image
 
 Floats = NDArray[np.float32]
 
 _CURVE_POINTS = 64
+_OFFSETS = 17
+_BEND = 3.0
+"""What a step of one offset between neighbouring points of a line costs, in levels of brightness."""
+_BLUR_SHARE = 0.04
+"""Sigma in which brightness is compared, in lengths of the line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,5 +85,44 @@ class Curve:
     def of(cls, frame: FaceFrame, points: Floats, indices: Sequence[int]) -> "Curve":
         return cls(frame.place(points[list(indices)]))
 
+    def along(self, count: int) -> Floats:
+        """`count` points [count, 2] (a, b), evenly in a."""
+        a = np.linspace(self._a[0], self._a[-1], count, dtype=np.float32)
+        return np.stack((a, self.at(a)), axis=-1)
+
     def at(self, a: Floats) -> Floats:
         return np.interp(a, self._a, self._b).astype(np.float32)
+
+
+def darkest_line(rgb: Image, frame: FaceFrame, line: Floats, reach_px: float) -> Curve:
+    """The darkest smooth line in a picture within `reach_px` of `line` [n, 2] (a, b).
+
+    Its ends are trusted more than its middle: there the line is thin, and what is beside it is dark too.
+    """
+    a, b = line[:, 0], line[:, 1]
+    offsets = np.linspace(-reach_px, reach_px, _OFFSETS, dtype=np.float32)
+    places = frame.back(np.stack(np.broadcast_arrays(a[None], b[None] + offsets[:, None]), axis=-1))
+    half_px = float(a[-1] - a[0]) / 2
+    grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), max(0.4, _BLUR_SHARE * half_px / 5))
+    luma = cv2.remap(grey, places, None, cv2.INTER_LINEAR).astype(np.float32)
+    off = np.abs(offsets[:, None]) / reach_px
+    ends = np.abs(a - (a[0] + a[-1]) / 2) / half_px
+    cost = luma - luma.min(axis=0) + 6.0 * off**2 + 40.0 * off * ends**6
+    found = b + offsets[_cheapest_path(np.asarray(cost, np.float32))]
+    found[2:-2] = np.convolve(found, np.ones(5, np.float32) / 5, "valid")
+    return Curve(np.asarray(np.stack((a, found), axis=-1)[::2], np.float32))
+
+
+def _cheapest_path(cost: Floats) -> NDArray[np.int64]:
+    """The row for each column that costs least in all, where a step between columns costs _BEND per row."""
+    rows = np.arange(len(cost))
+    steps = _BEND * np.abs(rows[:, None] - rows[None])
+    total, came = cost[:, 0], []
+    for column in cost.T[1:]:
+        ways = total[None] + steps
+        came.append(ways.argmin(axis=1))
+        total = ways.min(axis=1) + column
+    path = [int(total.argmin())]
+    for back in reversed(came):
+        path.append(int(back[path[-1]]))
+    return np.array(path[::-1])

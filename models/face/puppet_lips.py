@@ -15,11 +15,11 @@ from models.face.landmark_table import (
     NOSE_BASE,
 )
 from models.face.portrait import Portrait
-from models.face.puppet_frame import Curve, FaceFrame, eye_distance_px, face_frame
+from models.face.puppet_frame import Curve, FaceFrame, darkest_line, eye_distance_px, face_frame
 
 Floats = NDArray[np.float32]
 
-_LINE_POINTS, _LINE_OFFSETS, _LINE_SPAN = 41, 17, 0.94
+_LINE_POINTS, _LINE_SPAN = 41, 0.94
 _INSIDE_STEPS = 61
 _THIN_TEETH, _THIN_DARK = 0.011, 0.045
 """How thick teeth, or the dark, between the lips must be to be more than a line, in eye distances."""
@@ -31,8 +31,6 @@ _GREY, _GREY_GAP = 5.0, 0.1
 many eye distances."""
 _LINE_REACH = 0.4
 """How far from the mesh's line the dark line of shut lips is looked for, in thicknesses of the thinner lip."""
-_LINE_BEND = 3.0
-"""What a step of one offset between neighbouring points costs, in levels of brightness."""
 
 
 class MouthLines:
@@ -135,21 +133,10 @@ class MouthLines:
         """
         a = np.linspace(self.left, self.right, _LINE_POINTS, dtype=np.float32)
         mean = (self.upper.at(a) + self.lower.at(a)) / 2
-        thickness = min(
-            float((mean - self.top.at(a))[_LINE_POINTS // 2]), float((self.bottom.at(a) - mean)[_LINE_POINTS // 2])
-        )
+        middle = _LINE_POINTS // 2
+        thickness = min(float((mean - self.top.at(a))[middle]), float((self.bottom.at(a) - mean)[middle]))
         reach = max(2.0, _LINE_REACH * thickness, 0.6 * self._mean_gap())
-        offsets = np.linspace(-reach, reach, _LINE_OFFSETS, dtype=np.float32)
-        places = np.stack(np.broadcast_arrays(a[None], mean[None] + offsets[:, None]), axis=-1)
-        grey = cv2.GaussianBlur(cv2.cvtColor(portrait.pixels, cv2.COLOR_RGB2GRAY), (0, 0), 0.006 * self.eye_distance)
-        luma = cv2.remap(grey, self.frame.back(places), None, cv2.INTER_LINEAR).astype(np.float32)
-        # toward the corners the line is trusted less, and the mesh more
-        cost = luma - luma.min(axis=0) + 6.0 * (offsets[:, None] / offsets[-1]) ** 2
-        cost += 40.0 * np.abs(self.share(a)) ** 6 * np.abs(offsets[:, None] / offsets[-1])
-        found = mean + offsets[_cheapest_path(cost, _LINE_BEND)]
-        kernel = np.ones(5, np.float32) / 5
-        found[2:-2] = np.convolve(found, kernel, "valid")
-        return Curve(np.asarray(np.stack((a, found), axis=-1)[::2], np.float32))
+        return darkest_line(portrait.pixels, self.frame, np.stack((a, mean), axis=-1), reach)
 
 
 def _longest_run(inside: NDArray[np.bool_]) -> tuple[int, int]:
@@ -167,18 +154,3 @@ def _calm(line: Floats) -> Floats:
     padded = np.pad(line, 2, mode="edge")
     median = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=-1)
     return np.convolve(np.pad(median, 2, mode="edge"), np.ones(5) / 5, "valid").astype(np.float32)
-
-
-def _cheapest_path(cost: Floats, bend: float) -> NDArray[np.int64]:
-    """The row for each column that costs least in all, where a step between columns costs `bend` per row."""
-    rows = np.arange(len(cost))
-    steps = bend * np.abs(rows[:, None] - rows[None])
-    total, came = cost[:, 0], []
-    for column in cost.T[1:]:
-        ways = total[None] + steps
-        came.append(ways.argmin(axis=1))
-        total = ways.min(axis=1) + column
-    path = [int(total.argmin())]
-    for back in reversed(came):
-        path.append(int(back[path[-1]]))
-    return np.array(path[::-1])
