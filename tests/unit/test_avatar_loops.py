@@ -7,9 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from models.face.avatar.blending import between
-from models.face.avatar.loops import FADE_FRAMES, Plan, eased_places, plan, pose_distances, round_about
+from models.face.avatar.film import FADE_FRAMES, Plan, round_about
+from models.face.avatar.likeness import pose_distances
+from models.face.avatar.loops import plan
 from models.face.avatar.recording import to_i420, to_rgb
 from models.face.avatar.tracking import Track, measured
+from models.face.avatar.turning import eased_places
 from models.interfaces import Image
 from tests.recordings import drawn, mesh
 

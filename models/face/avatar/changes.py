@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face.avatar.loops import FADE_FRAMES
+from models.face.avatar.film import FADE_FRAMES
 from models.face.avatar.pack import AvatarPack
 from models.face.avatar.smoothing import Floats
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.face.avatar.boxes import face_of
 from models.face.avatar.changes import changes_of
-from models.face.avatar.loops import FADE_FRAMES
+from models.face.avatar.film import FADE_FRAMES
 from models.face.avatar.pack import FACE_PX, AvatarPack
 from models.face.avatar.recording import to_rgb
 from models.face.avatar.smoothing import Floats
@@ -225,17 +225,16 @@ class _Pen:
         self._y += _CHART_HEIGHT_PX
 
     def _write(self, text: str, x: float, y: float, font: "skia.Font", colour: int) -> None:
-        if self._face is not None:
-            font.setEdging(skia.Font.Edging.kAntiAlias)
-            font.setSubpixel(True)
-            self._canvas.drawString(text, x, y, font, skia.Paint(Color=colour, AntiAlias=True))
+        font.setEdging(skia.Font.Edging.kAntiAlias)
+        font.setSubpixel(True)
+        self._canvas.drawString(text, x, y, font, skia.Paint(Color=colour, AntiAlias=True))
 
 
-def _typeface() -> "skia.Typeface | None":
-    """A typeface of this machine, None when it has none: the sheet then has no words."""
+def _typeface() -> "skia.Typeface":
+    """A typeface of this machine; where it has none, one without letters, and the sheet has no words."""
     fonts = skia.FontMgr()
     for family in (*_FAMILIES, None):
         face = fonts.matchFamilyStyle(family, skia.FontStyle.Normal())
         if face is not None and face.unicharsToGlyphs([ord("a")])[0]:
             return face
-    return None
+    return skia.Typeface.MakeEmpty()

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from models.errors import AvatarError
 from models.face.avatar.boxes import face_of, mouth_regions, refuse_size
+from models.face.avatar.film import Plan, round_about
 from models.face.avatar.footage import Detail, Footage
-from models.face.avatar.loops import Plan, plan, round_about
+from models.face.avatar.loops import plan
 from models.face.avatar.pack import FACE_PX, LATENT_SHAPE, AvatarPack
 from models.face.avatar.recording import Recording, is_photo, read_video, recorded, to_rgb
 from models.face.avatar.references import with_closed_mouths

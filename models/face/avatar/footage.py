@@ -7,7 +7,7 @@ import numpy as np
 
 from models.face.avatar.blending import between
 from models.face.avatar.boxes import BoxSize, rough_boxes, size_of, steady_boxes, to_face
-from models.face.avatar.loops import Mix
+from models.face.avatar.film import Mix
 from models.face.avatar.mask import mask_of, steady
 from models.face.avatar.recording import Recording
 from models.face.avatar.rules import Version

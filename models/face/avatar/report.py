@@ -8,7 +8,7 @@ import numpy as np
 
 from models.face.avatar.changes import changes_of, seam_places
 from models.face.avatar.contact_sheet import draw_contact_sheet
-from models.face.avatar.loops import FADE_FRAMES, Kind
+from models.face.avatar.film import FADE_FRAMES, Kind
 from models.face.avatar.pack import AvatarPack
 from models.face.avatar.rules import Rules
 from models.face.avatar.smoothing import Floats
