@@ -51,9 +51,9 @@ def draw_contact_sheet(
     pen.text(facts, 17, _QUIET)
     pen.legend((("face box", _BOX), ("mouth region", _REGION), ("mask", _MASK)))
     chosen = _spread(pack, _COLUMNS)
-    pen.row([(_marked(pack, frame), f"at {_seconds(pack, frame)}") for frame in chosen])
+    pen.row([(_marked(pack, frame), name) for frame, name in chosen])
     pen.heading("What the networks see, and what they are asked to fill")
-    pen.row([tile for frame in chosen for tile in _network_views(pack, frame)])
+    pen.row([tile for frame, name in chosen for tile in _network_views(pack, frame, name)])
     changes = changes_of(pack)
     if seams:
         worst = max(seams, key=lambda seam: max(changes[(seam + step) % len(changes)] for step in range(FADE_FRAMES)))
@@ -70,14 +70,10 @@ def _tile_width(columns: int) -> float:
     return (WIDTH_PX - 2 * _MARGIN_PX - (columns - 1) * _GAP_PX) / columns
 
 
-def _spread(pack: AvatarPack, count: int) -> list[int]:
-    """Frames from all over the schedule."""
-    places = np.linspace(0, len(pack.schedule), count, endpoint=False).astype(int)
-    return [int(pack.schedule[place]) for place in places]
-
-
-def _seconds(pack: AvatarPack, frame: int) -> str:
-    return f"{int(np.argmax(pack.schedule == frame)) / BEATS_PER_SECOND:.1f} s"
+def _spread(pack: AvatarPack, count: int) -> list[tuple[int, str]]:
+    """Frames from all over the schedule, and when they are shown."""
+    positions = np.linspace(0, len(pack.schedule), count, endpoint=False).astype(int)
+    return [(pack.frame_at(int(at)), f"at {at / BEATS_PER_SECOND:.1f} s") for at in positions]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,13 +98,13 @@ def _marked(pack: AvatarPack, frame: int) -> _Marked:
     return _Marked(tinted, (((x0, y0, x1, y1), _BOX), (region, _REGION)))
 
 
-def _network_views(pack: AvatarPack, frame: int) -> list[tuple[_Marked, str]]:
+def _network_views(pack: AvatarPack, frame: int, name: str) -> list[tuple[_Marked, str]]:
     face = face_of(to_rgb(pack.frames[frame]), pack.boxes[frame])
     masked = face.copy()
     masked[FACE_PX // 2 :] = 0
     share = pack.masks[frame][..., None] / 255
     shown = np.rint(masked * (1 - share) + np.array(_MASK_RGB) * share).astype(np.uint8)
-    return [(_Marked(face), f"at {_seconds(pack, frame)}"), (_Marked(shown), "masked, mask")]
+    return [(_Marked(face), name), (_Marked(shown), "masked, mask")]
 
 
 def _seam_tiles(pack: AvatarPack, seam: int) -> list[tuple[_Marked, str]]:

@@ -45,7 +45,7 @@ def write_report(directory: Path, pack: AvatarPack, report: Report, rules: Rules
     (directory / TEXT_NAME).write_text("\n".join(lines_of(pack, report, rules)) + "\n", encoding="utf-8")
     sheet = draw_contact_sheet(
         pack,
-        title=report.recordings[0],
+        title=", ".join(report.recordings),
         facts=facts_of(pack, report),
         mouth=report.mouth,
         open_mouth=rules.open_mouth,
