@@ -69,7 +69,8 @@ def amounts(lines: MouthLines, mouth: MouthShape, talk: float) -> Floats:
         drop=drop * (1 - narrow),
         round_drop=drop * narrow,
         lift=(lift * JAW_DROP - 0.05 * grin * mouth.rounding * free) * lines.eye_distance,
-        spread=0.15 * mouth.width - 0.38 * mouth.rounding - 0.06 * mouth.opening * free - 0.10 * grin,
+        # Cheeks that a grin has pushed up would be pinched by lips as narrow as those of a calm face.
+        spread=0.15 * mouth.width - (0.38 - 0.18 * grin) * mouth.rounding - 0.06 * mouth.opening * free - 0.10 * grin,
         pucker=0.30 * mouth.rounding * free - 0.28 * mouth.press - 0.10 * max(0.0, mouth.width) + 0.45 * grin,
         close=max(talk, mouth.press) if lines.parted else 0.0,
         corners=0.13 * drop + grin * (0.25 + 0.6 * mouth.rounding) * lines.smile,
