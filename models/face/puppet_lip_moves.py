@@ -51,16 +51,22 @@ class _Moves(NamedTuple):
     """The lower lip alone gets thicker."""
 
 
-def drop_px(lines: MouthLines, mouth: MouthShape) -> float:
-    """How far down the jaw is in the sheet."""
+def drop_px(lines: MouthLines, mouth: MouthShape, talk: float) -> float:
+    """How far down the jaw is in the sheet; lips that are still as far apart as in the photo need it less."""
     drop = (mouth.opening + 0.16 * mouth.teeth + 0.11 * mouth.rounding) * (1 - mouth.press)
-    return JAW_DROP * lines.eye_distance * (drop * (1 - 0.85 * mouth.bite) + 0.02 * mouth.bite)
+    drop = JAW_DROP * (drop * (1 - 0.85 * mouth.bite) + 0.02 * mouth.bite)
+    return max(0.0, drop - lines.gap * (1 - _closed(lines, mouth, talk))) * lines.eye_distance
+
+
+def _closed(lines: MouthLines, mouth: MouthShape, talk: float) -> float:
+    """How much of the gap that the photo shows between the lips is closed."""
+    return max(talk, mouth.press) if lines.parted else 0.0
 
 
 def amounts(lines: MouthLines, mouth: MouthShape, talk: float) -> Floats:
-    """How much of each movement a shape is, for a face that talks (1) or has its look of the photo (0)."""
+    """How much of each movement a shape is; `talk` is 1 when the parted lips of the photo are given up for talking."""
     free = 1 - mouth.press
-    drop = drop_px(lines, mouth)
+    drop = drop_px(lines, mouth, talk)
     lift = (0.13 * mouth.opening + 0.12 * mouth.teeth + 0.15 * mouth.bite) * free * (1 - 0.5 * mouth.rounding)
     narrow = min(1.0, 1.2 * mouth.rounding)
     # Who talks does not grin as broadly as the photo: lips fuller, corners lower and nearer.
@@ -72,7 +78,7 @@ def amounts(lines: MouthLines, mouth: MouthShape, talk: float) -> Floats:
         # Cheeks that a grin has pushed up would be pinched by lips as narrow as those of a calm face.
         spread=0.15 * mouth.width - (0.38 - 0.18 * grin) * mouth.rounding - 0.06 * mouth.opening * free - 0.10 * grin,
         pucker=0.30 * mouth.rounding * free - 0.28 * mouth.press - 0.10 * max(0.0, mouth.width) + 0.45 * grin,
-        close=max(talk, mouth.press) if lines.parted else 0.0,
+        close=_closed(lines, mouth, talk),
         corners=0.13 * drop + grin * (0.25 + 0.6 * mouth.rounding) * lines.smile,
         swell=-0.35 * mouth.bite - 0.35 * grin - 0.12 * mouth.rounding,
     )

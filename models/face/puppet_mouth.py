@@ -29,7 +29,7 @@ _PARTED_OVERLAP = -0.006
 _SEAM, _SEAM_SHADE = 0.012, 0.45
 """Lips that are made to meet need the shade of lips that do: how far it reaches, in eye distances, and how dark."""
 _BLENDED = 0.2
-"""A mouth that talks less than this still has something of the photo's own: beyond, the two would be seen as two."""
+"""A mouth that is changed less than this still has something of the photo's own: beyond, one would see two mouths."""
 
 
 class Mouth:
@@ -57,8 +57,9 @@ class Mouth:
         Lips that the photo shows parted stay nearer to each other while the face is `engaged` in talking.
         """
         rows, columns = self._region.rows, self._region.columns
-        talk = max(_talking(mouth), float(smooth(np.float32(engaged))) if self._lines.parted else 0.0)
-        if talk <= 0:
+        talk = float(smooth(np.float32(engaged))) if self._lines.parted else 0.0
+        changed = max(_far_from_rest(mouth), talk)
+        if changed <= 0:
             sheet[rows, columns] = self._still
             return
         done = amounts(self._lines, mouth, talk)
@@ -67,13 +68,13 @@ class Mouth:
             for layer, field in ((self._upper_layer, self._upper), (self._lower_layer, self._lower))
         )
         self._drawn[:] = 0
-        self._inside.draw(self._drawn, upper, lower, mouth, drop_px=drop_px(self._lines, mouth))
+        self._inside.draw(self._drawn, upper, lower, mouth, drop_px=drop_px(self._lines, mouth, talk))
         canvas = canvas_on(self._drawn, 1.0)
         canvas.drawImage(image_of(upper), 0, 0)
         canvas.drawImage(image_of(lower), 0, 0)
         del canvas
-        if talk < _BLENDED:
-            window, share = self._inside.window, talk / _BLENDED
+        if changed < _BLENDED:
+            window, share = self._inside.window, changed / _BLENDED
             self._drawn[window] = cv2.addWeighted(self._drawn[window], share, self._still[window], 1 - share, 0)
         sheet[rows, columns] = self._drawn
 
@@ -113,6 +114,6 @@ class Mouth:
         return np.asarray(layer * alpha[..., None] + 0.5, np.uint8)
 
 
-def _talking(mouth: MouthShape) -> float:
+def _far_from_rest(mouth: MouthShape) -> float:
     """0 for a mouth at rest, 1 as soon as it clearly does something."""
     return min(1.0, 9.0 * max(map(abs, mouth)))
