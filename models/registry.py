@@ -25,8 +25,8 @@ ENGINES: dict[Kind, dict[str, str]] = {
     "face": {
         "auto": "models.face.choice:create",
         "musetalk": "models.face.musetalk.create:create",
-        "puppet": "models.face.puppet:create",
-        "host": "models.face.host:create",
+        "puppet": "models.face.puppet.face:create",
+        "host": "models.face.host.face:create",
         "counter": "models.face.counter:create",
     },
 }

@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 
 from models.face.drawn_face import Beats
-from models.face.host_drawing import HostPainter
-from models.face.host_motion import Expression, pose_at
-from models.face.host_pose import Pose
+from models.face.host.drawing import HostPainter
 from models.face.landmark_table import EYE_LEFT_LOWER, EYE_LEFT_UPPER
 from models.face.landmarks import FaceFinder, FoundFace, create_finder
-from models.face.person_mask import create_mask
-from models.face.portrait import Portrait, head_and_shoulders, make_portrait, only_face, read_photo
-from models.face.puppet_frame import eye_distance_px
-from models.face.puppet_painter import PuppetPainter
+from models.face.motion import Expression, pose_at
+from models.face.pose import Pose
+from models.face.puppet.frame import eye_distance_px
+from models.face.puppet.painter import PuppetPainter
+from models.face.puppet.person_mask import create_mask
+from models.face.puppet.portrait import Portrait, head_and_shoulders, make_portrait, only_face, read_photo
 from models.interfaces import BEAT_SAMPLES, Image, Samples, Speech
 from models.settings import WeightsSettings
 from models.weights import locate

@@ -120,9 +120,9 @@ def _prepare(options: argparse.Namespace) -> int:
 def _animated(path: Path, highest_px: int, finder: "FaceFinder", weights: WeightsSettings) -> "Iterator[Image]":
     """A photo as if its person had been filmed. Raises AvatarError, WeightsMissing."""
     from models.face.avatar.recording import scaled_size
-    from models.face.person_mask import create_mask
-    from models.face.portrait import read_photo
-    from models.face.puppet_clip import idle_clip
+    from models.face.puppet.clip import idle_clip
+    from models.face.puppet.person_mask import create_mask
+    from models.face.puppet.portrait import read_photo
 
     photo = read_photo(path)
     height, width = photo.shape[:2]

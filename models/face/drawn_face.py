@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Protocol
 
 from models.errors import EngineFailed
-from models.face.host_motion import Expression, pose_at
-from models.face.host_pose import Pose
 from models.face.memory import Memory
+from models.face.motion import Expression, pose_at
+from models.face.pose import Pose
 from models.face.visemes import MouthTrack, mouth_track
 from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ, Image, Picture, Speech
 from models.worker import Worker

@@ -14,9 +14,9 @@ import numpy as np
 
 from models import registry
 from models.face.drawn_face import Painter
-from models.face.host_drawing import HostPainter
-from models.face.host_motion import Expression, pose_at
-from models.face.puppet_painter import PuppetPainter
+from models.face.host.drawing import HostPainter
+from models.face.motion import Expression, pose_at
+from models.face.puppet.painter import PuppetPainter
 from models.interfaces import BEATS_PER_SECOND, Speech
 from models.settings import EngineSettings
 from tests.bench.report import percentiles

@@ -21,7 +21,7 @@ from models.face.musetalk.manifest import FILES, VAE_FILE, ConvertedFile, Manife
 from models.face.musetalk.networks import build_vae
 from models.face.musetalk.preparing import encoder_name
 from models.face.musetalk.random_weights import fill_randomly
-from models.face.portrait import read_photo
+from models.face.puppet.portrait import read_photo
 from models.interfaces import Image
 from models.settings import WeightsSettings
 from models.weights import locate

@@ -4,7 +4,7 @@ import pytest
 
 from models.errors import EngineUnavailable
 from models.face.choice import best_face, sees_gpu
-from models.face.host import HostFace
+from models.face.host.face import HostFace
 from models.registry import create
 from models.settings import EngineSettings, FaceSettings
 

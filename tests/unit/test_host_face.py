@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from models.errors import EngineFailed
-from models.face.host import HostFace, create
-from models.face.host_lips import lip_line
-from models.face.host_pose import Pose
-from models.face.host_warp import HEAD, Warp
+from models.face.host.face import HostFace, create
+from models.face.host.lips import lip_line
+from models.face.host.warp import HEAD, Warp
 from models.face.mouth_shape import MouthShape
+from models.face.pose import Pose
 from models.interfaces import BEAT_SAMPLES, Image, Phoneme, Picture, Speech
 from models.settings import EngineSettings, FaceSettings
 

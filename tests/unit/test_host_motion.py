@@ -3,7 +3,7 @@
 from dataclasses import fields
 from itertools import pairwise
 
-from models.face.host_motion import Expression, breath, lids, pose_at
+from models.face.motion import Expression, breath, lids, pose_at
 from models.face.mouth_shape import REST, MouthShape
 from models.interfaces import BEATS_PER_SECOND
 

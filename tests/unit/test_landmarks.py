@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from models.errors import WeightsCorrupt
-from models.face.host_drawing import HostPainter
-from models.face.host_pose import Pose
+from models.face.host.drawing import HostPainter
 from models.face.landmark_table import (
     CHIN,
     EYE_LEFT_UPPER,
@@ -23,6 +22,7 @@ from models.face.landmark_table import (
 )
 from models.face.landmarks import FaceFinder, FoundFace, create_finder
 from models.face.mouth_shape import MouthShape
+from models.face.pose import Pose
 from models.interfaces import Image
 from models.settings import WeightsSettings
 from models.weights import locate

@@ -9,9 +9,9 @@ import pytest
 from models.errors import AvatarError, EngineUnavailable
 from models.face.landmark_table import CHEEK_RIGHT, CHIN, FACE_OVAL, FOREHEAD, LIPS_INNER_LOWER, LIPS_OUTER_LOWER
 from models.face.landmarks import FaceFinder, FoundFace
-from models.face.person_mask import PersonMask, create_mask
-from models.face.portrait import head_and_shoulders, make_portrait, only_face, read_photo
-from models.face.puppet import create
+from models.face.puppet.face import create
+from models.face.puppet.person_mask import PersonMask, create_mask
+from models.face.puppet.portrait import head_and_shoulders, make_portrait, only_face, read_photo
 from models.interfaces import Image
 from models.settings import EngineSettings, FaceSettings, WeightsSettings
 from tests.portraits import jpeg_with_orientation, make_finder, portrait_of, smiling_photo

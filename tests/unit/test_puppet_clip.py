@@ -8,8 +8,8 @@ import pytest
 from models.errors import AvatarError
 from models.face.landmarks import FaceFinder
 from models.face.mouth_shape import REST
-from models.face.person_mask import create_mask
-from models.face.puppet_clip import idle_clip, loop_pose
+from models.face.puppet.clip import idle_clip, loop_pose
+from models.face.puppet.person_mask import create_mask
 from models.settings import WeightsSettings
 from tests.portraits import make_finder, smiling_photo
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.face.puppet_field import Field, Region, smooth
+from models.face.puppet.field import Field, Region, smooth
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from models.face.host_drawing import HostPainter
-from models.face.host_pose import Pose
+from models.face.host.drawing import HostPainter
 from models.face.landmarks import FaceFinder
 from models.face.mouth_shape import MouthShape
-from models.face.puppet_lips import MouthLines
-from models.face.puppet_painter import PuppetPainter
+from models.face.pose import Pose
+from models.face.puppet.lips import MouthLines
+from models.face.puppet.painter import PuppetPainter
 from models.interfaces import Image
 from tests.portraits import make_finder, portrait_of, smiling_photo
 

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from models.face.host_pose import Pose
 from models.face.landmark_table import (
     BROW_LEFT_UPPER,
     CHEEK_LEFT,
@@ -22,9 +21,10 @@ from models.face.landmark_table import (
 )
 from models.face.landmarks import FaceFinder, FoundFace
 from models.face.mouth_shape import MouthShape
-from models.face.portrait import Portrait
-from models.face.puppet_lips import MouthLines
-from models.face.puppet_painter import PuppetPainter
+from models.face.pose import Pose
+from models.face.puppet.lips import MouthLines
+from models.face.puppet.painter import PuppetPainter
+from models.face.puppet.portrait import Portrait
 from models.interfaces import Image
 from tests.portraits import aperture, eye_opening, host_photo, make_finder, portrait_of, smiling_photo
 

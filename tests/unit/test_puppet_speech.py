@@ -9,8 +9,8 @@ import pytest
 
 from models import registry
 from models.face.landmarks import FaceFinder
-from models.face.puppet import PuppetFace
-from models.face.puppet_painter import PuppetPainter
+from models.face.puppet.face import PuppetFace
+from models.face.puppet.painter import PuppetPainter
 from models.interfaces import BEAT_SAMPLES, Phoneme, Speech
 from models.settings import EngineSettings
 from tests.portraits import aperture, apertures, correlation, host_photo, loudness, make_finder, pause, portrait_of

@@ -14,8 +14,8 @@ from models.face.landmark_table import (
     LIPS_OUTER_UPPER,
     NOSE_BASE,
 )
-from models.face.portrait import Portrait
-from models.face.puppet_frame import Curve, FaceFrame, darkest_line, eye_distance_px, face_frame
+from models.face.puppet.frame import Curve, FaceFrame, darkest_line, eye_distance_px, face_frame
+from models.face.puppet.portrait import Portrait
 
 Floats = NDArray[np.float32]
 

@@ -1,6 +1,6 @@
 """The host's face without its moving parts: skin, ears, nose and the shadows of the sockets."""
 
-from models.face.host_brush import (
+from models.face.host.brush import (
     CENTRE_X,
     Canvas,
     inside,

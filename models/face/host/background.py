@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from models.face.host_brush import DESIGN_UNITS, Canvas, box, canvas_on, linear, oval, paint, radial, spline, tone
+from models.face.host.brush import DESIGN_UNITS, Canvas, box, canvas_on, linear, oval, paint, radial, spline, tone
 from models.interfaces import Image
 
 _DEFOCUS_UNITS = 5.0

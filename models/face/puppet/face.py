@@ -5,9 +5,9 @@ import cv2
 from models.errors import EngineUnavailable
 from models.face.drawn_face import DrawnFace
 from models.face.landmarks import create_finder
-from models.face.person_mask import create_mask
-from models.face.portrait import Portrait, head_and_shoulders, make_portrait, only_face, read_photo
-from models.face.puppet_painter import PuppetPainter
+from models.face.puppet.painter import PuppetPainter
+from models.face.puppet.person_mask import create_mask
+from models.face.puppet.portrait import Portrait, head_and_shoulders, make_portrait, only_face, read_photo
 from models.settings import EngineSettings
 
 

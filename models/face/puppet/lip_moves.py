@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.face.mouth_shape import MouthShape
-from models.face.puppet_field import Field, Region, smooth
-from models.face.puppet_lips import MouthLines
+from models.face.puppet.field import Field, Region, smooth
+from models.face.puppet.lips import MouthLines
 
 Floats = NDArray[np.float32]
 

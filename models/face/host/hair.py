@@ -4,7 +4,7 @@ import numpy as np
 import skia
 from numpy.random import Generator
 
-from models.face.host_brush import Canvas, Path, Point, inside, linear, oval, paint, resampled, spline, tone
+from models.face.host.brush import Canvas, Path, Point, inside, linear, oval, paint, resampled, spline, tone
 
 _BASE = 0x3A2219
 _DARK = 0x1F110C

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face.host_brush import canvas_on, image_of
-from models.face.host_pose import Pose
+from models.face.host.brush import canvas_on, image_of
 from models.face.landmark_table import (
     BROW_LEFT_LOWER,
     BROW_LEFT_UPPER,
@@ -16,9 +15,10 @@ from models.face.landmark_table import (
     EYE_RIGHT_LOWER,
     EYE_RIGHT_UPPER,
 )
-from models.face.portrait import Portrait
-from models.face.puppet_field import Field, Region, smooth
-from models.face.puppet_frame import Curve, darkest_line, eye_distance_px, face_frame
+from models.face.pose import Pose
+from models.face.puppet.field import Field, Region, smooth
+from models.face.puppet.frame import Curve, darkest_line, eye_distance_px, face_frame
+from models.face.puppet.portrait import Portrait
 from models.interfaces import Image
 
 Floats = NDArray[np.float32]

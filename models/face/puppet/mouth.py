@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face.host_brush import canvas_on, image_of
+from models.face.host.brush import canvas_on, image_of
 from models.face.mouth_shape import MouthShape
-from models.face.portrait import Portrait
-from models.face.puppet_field import Region, smooth
-from models.face.puppet_inside import InsideMouth
-from models.face.puppet_lip_moves import JAW_DROP, amounts, drop_px, lip_fields
-from models.face.puppet_lips import MouthLines
+from models.face.puppet.field import Region, smooth
+from models.face.puppet.inside import InsideMouth
+from models.face.puppet.lip_moves import JAW_DROP, amounts, drop_px, lip_fields
+from models.face.puppet.lips import MouthLines
+from models.face.puppet.portrait import Portrait
 from models.interfaces import Image
 
 Floats = NDArray[np.float32]

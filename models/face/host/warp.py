@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face.host_brush import CENTRE_X
-from models.face.host_head import MOUTH_Y
-from models.face.host_lips import JAW_DROP_UNITS
-from models.face.host_pose import Pose
+from models.face.host.brush import CENTRE_X
+from models.face.host.head import MOUTH_Y
+from models.face.host.lips import JAW_DROP_UNITS
+from models.face.pose import Pose
 
 Grid = NDArray[np.float32]
 

@@ -3,7 +3,7 @@
 import cv2
 
 from models.face.drawn_face import DrawnFace
-from models.face.host_drawing import HostPainter
+from models.face.host.drawing import HostPainter
 from models.settings import EngineSettings
 
 

@@ -22,7 +22,7 @@ from models.face.landmark_table import (
     LIPS_INNER_UPPER,
 )
 from models.face.landmarks import FaceFinder, FoundFace
-from models.face.person_mask import PersonMask
+from models.face.puppet.person_mask import PersonMask
 from models.interfaces import Image
 
 Floats = NDArray[np.float32]

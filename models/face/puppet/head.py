@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face.host_brush import canvas_on, image_of
-from models.face.host_pose import Pose
+from models.face.host.brush import canvas_on, image_of
 from models.face.landmark_table import CHEEK_LEFT, CHEEK_RIGHT, CHIN, FACE_OVAL, FOREHEAD
-from models.face.portrait import Portrait
-from models.face.puppet_field import smooth
-from models.face.puppet_frame import face_frame
+from models.face.pose import Pose
+from models.face.puppet.field import smooth
+from models.face.puppet.frame import face_frame
+from models.face.puppet.portrait import Portrait
 from models.interfaces import Image
 
 Floats = NDArray[np.float32]

@@ -6,15 +6,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.face.host_background import background
-from models.face.host_body import draw_body
-from models.face.host_brush import CENTRE_X, DESIGN_UNITS, Canvas, Point, canvas_on, image_of
-from models.face.host_eyes import Eyes
-from models.face.host_hair import draw_hair_behind, draw_hair_shadow, draw_hair_swept, draw_hair_tucked
-from models.face.host_head import FACE, MOUTH_Y, draw_ear, draw_head
-from models.face.host_mouth import Mouth
-from models.face.host_pose import Pose
-from models.face.host_warp import BODY, HAIR_BEHIND, HEAD, Layer, Warp, jaw_shift
+from models.face.host.background import background
+from models.face.host.body import draw_body
+from models.face.host.brush import CENTRE_X, DESIGN_UNITS, Canvas, Point, canvas_on, image_of
+from models.face.host.eyes import Eyes
+from models.face.host.hair import draw_hair_behind, draw_hair_shadow, draw_hair_swept, draw_hair_tucked
+from models.face.host.head import FACE, MOUTH_Y, draw_ear, draw_head
+from models.face.host.mouth import Mouth
+from models.face.host.warp import BODY, HAIR_BEHIND, HEAD, Layer, Warp, jaw_shift
+from models.face.pose import Pose
 from models.interfaces import Image
 
 _SHEET_SCALE = 1.25

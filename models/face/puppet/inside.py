@@ -11,7 +11,7 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from models.face.host_brush import Canvas, canvas_on, image_of
+from models.face.host.brush import Canvas, canvas_on, image_of
 from models.face.landmark_table import (
     CHEEK_LEFT_SKIN,
     CHEEK_RIGHT_SKIN,
@@ -23,9 +23,9 @@ from models.face.landmark_table import (
     LIPS_OUTER_LOWER,
 )
 from models.face.mouth_shape import MouthShape
-from models.face.portrait import Portrait
-from models.face.puppet_field import Region, smooth
-from models.face.puppet_lips import MouthLines
+from models.face.puppet.field import Region, smooth
+from models.face.puppet.lips import MouthLines
+from models.face.puppet.portrait import Portrait
 from models.interfaces import Image
 
 Floats = NDArray[np.float32]

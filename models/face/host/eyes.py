@@ -3,7 +3,7 @@
 import numpy as np
 import skia
 
-from models.face.host_brush import (
+from models.face.host.brush import (
     CENTRE_X,
     Canvas,
     Path,
@@ -17,8 +17,8 @@ from models.face.host_brush import (
     spline,
     tone,
 )
-from models.face.host_head import EYE_OFFSET_X, EYE_Y
-from models.face.host_pose import Pose
+from models.face.host.head import EYE_OFFSET_X, EYE_Y
+from models.face.pose import Pose
 from models.interfaces import Image
 
 _IRIS_RADIUS = 8.7

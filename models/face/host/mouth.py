@@ -2,8 +2,8 @@
 
 import skia
 
-from models.face.host_brush import CENTRE_X, Canvas, inside, linear, oval, paint, radial, tone
-from models.face.host_lips import (
+from models.face.host.brush import CENTRE_X, Canvas, inside, linear, oval, paint, radial, tone
+from models.face.host.lips import (
     LipLine,
     Place,
     edge_path,
@@ -13,7 +13,7 @@ from models.face.host_lips import (
     outer_path,
     upper_lip_path,
 )
-from models.face.host_pose import Pose
+from models.face.pose import Pose
 
 
 class Mouth:

@@ -5,13 +5,13 @@ from dataclasses import fields
 
 import cv2
 
-from models.face.host_motion import Expression, pose_at
-from models.face.host_pose import Pose
 from models.face.landmarks import FaceFinder
+from models.face.motion import Expression, pose_at
 from models.face.mouth_shape import REST
-from models.face.person_mask import PersonMask
-from models.face.portrait import make_portrait, only_face
-from models.face.puppet_painter import PuppetPainter
+from models.face.pose import Pose
+from models.face.puppet.painter import PuppetPainter
+from models.face.puppet.person_mask import PersonMask
+from models.face.puppet.portrait import make_portrait, only_face
 from models.interfaces import Image
 
 _JOIN_BEATS = 75

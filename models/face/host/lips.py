@@ -6,8 +6,8 @@ from functools import partial
 
 import skia
 
-from models.face.host_brush import Path, Point
-from models.face.host_pose import Pose
+from models.face.host.brush import Path, Point
+from models.face.pose import Pose
 
 JAW_DROP_UNITS = 20.0
 """How far the lower lip moves at full opening."""

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face.host_brush import resampled
+from models.face.host.brush import resampled
 from models.face.landmark_table import (
     EYE_LEFT_LOWER,
     EYE_LEFT_UPPER,

@@ -3,11 +3,11 @@
 import cv2
 import numpy as np
 
-from models.face.host_pose import Pose
-from models.face.portrait import Portrait
-from models.face.puppet_eyes import Eyes
-from models.face.puppet_head import Head
-from models.face.puppet_mouth import Mouth
+from models.face.pose import Pose
+from models.face.puppet.eyes import Eyes
+from models.face.puppet.head import Head
+from models.face.puppet.mouth import Mouth
+from models.face.puppet.portrait import Portrait
 from models.interfaces import Image
 
 

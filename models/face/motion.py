@@ -6,8 +6,8 @@ Nothing here is random at run time: the same position gives the same movement, s
 import math
 from dataclasses import dataclass
 
-from models.face.host_pose import Pose
 from models.face.mouth_shape import REST, MouthShape
+from models.face.pose import Pose
 from models.interfaces import BEATS_PER_SECOND
 
 _BLINK_SLOT_BEATS = 4 * BEATS_PER_SECOND

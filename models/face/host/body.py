@@ -2,7 +2,7 @@
 
 import skia
 
-from models.face.host_brush import Canvas, Path, inside, linear, oval, paint, spline, tone
+from models.face.host.brush import Canvas, Path, inside, linear, oval, paint, spline, tone
 
 _RAISED_UNITS = -12.0
 """The body is drawn this much higher than its outlines say."""
