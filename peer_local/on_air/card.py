@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import skia
 
-from models.face.host_brush import Canvas, box, canvas_on, linear, oval, paint, radial, tone
+from models.face.host.brush import Canvas, box, canvas_on, linear, oval, paint, radial, tone
 from models.interfaces import Image
 from peer_local.on_air.framing import darken, planes_of, size_of
 
