@@ -3,7 +3,7 @@
     python -m tests.bench.musetalk_decoder [--out FILE] [--no-compile]
 
 Needs torch, Triton, diffusers, transformers and numpy; weights are random. First many processes compile every tile of
-every layer (about 40 s on 16 cores), then each is timed and the best are printed as the table for fp8_tiles.TILES. A
+every layer (a minute on 16 cores), then each is timed and the best are printed as the table for hopper_tiles.py. A
 section that fails prints its error and the next one goes on.
 """
 
@@ -24,12 +24,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.face.musetalk.fp8 import Fp8SdDecoder, quantised_decoder
-from models.face.musetalk.fp8_formats import Format, PackedConv, Quantiser, Reach, pack
-from models.face.musetalk.fp8_gate import gate
-from models.face.musetalk.fp8_layers import Layer, calibrate, formats, layers
-from models.face.musetalk.fp8_reference import Norm, ReferenceOperations
-from models.face.musetalk.fp8_tiles import ConvShape, Tile, candidates
+from models.face.musetalk.kernels.choice import fast_decoder
+from models.face.musetalk.kernels.decoder import KernelSdDecoder
+from models.face.musetalk.kernels.formats import Format, PackedConv, Quantiser, Reach, pack
+from models.face.musetalk.kernels.gate import gate
+from models.face.musetalk.kernels.layers import Layer, calibrate, formats, layers
+from models.face.musetalk.kernels.reference import Norm, ReferenceOperations
+from models.face.musetalk.kernels.tiles import ConvShape, Tile, Tiles, candidates, written
 from models.face.musetalk.networks import SdDecoder, build_vae
 from models.face.musetalk.random_weights import fill_randomly
 
@@ -43,7 +44,7 @@ KERNEL_OF = {"residual": 3, "doubling": 2, "shortcut": 1, "picture": 3}
 
 Job = tuple[ConvShape, bool, Tile]
 """A shape, whether a residual is added, and the tile to try."""
-Tiles = dict[tuple[ConvShape, int], Tile]
+Found = dict[ConvShape, dict[int, Tile]]
 
 
 def measure(device: torch.device, *, compile_baseline: bool = True) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def measure(device: torch.device, *, compile_baseline: bool = True) -> dict[str,
     print(found, flush=True)
     sd = random_decoder(device)
     table = layers(sd.decoder)
-    tiles: Tiles = {}
+    tiles: Found = {}
     with section("compile"):
         warm(jobs(table))
     with section("right"):
@@ -72,10 +73,8 @@ def measure(device: torch.device, *, compile_baseline: bool = True) -> dict[str,
     if compile_baseline:
         with section("torch.compile"):
             found["compiled"] = compiled(sd, device)
-    print("TILES = {")
-    for (shape, frames), tile in tiles.items():
-        print(f"    ({shape!r}, {frames}): {tile!r},")
-    print("}", flush=True)
+    in_order = sorted(tiles, key=lambda shape: (FORMATS.index(shape.format), *shape[1:]))
+    print(written({shape: tiles[shape] for shape in in_order}), flush=True)
     return found
 
 
@@ -140,7 +139,7 @@ def compile_share(share: tuple[list[Job], Format | None]) -> list[str]:
             sd = random_decoder(device)
             latents = torch.randn(1, 4, 32, 32, device=device)
             reaches = calibrate(sd, sd.decoder, latents.half())
-            Fp8SdDecoder(sd, formats(layers(sd.decoder), whole_format), reaches)(latents)
+            KernelSdDecoder(sd, formats(layers(sd.decoder), whole_format), reaches)(latents)
             torch.cuda.synchronize()
         except Exception:
             failures.append(traceback.format_exc(limit=-4))
@@ -149,11 +148,11 @@ def compile_share(share: tuple[list[Job], Format | None]) -> list[str]:
 
 def run_conv(job: Job, frames: int, device: torch.device) -> Callable[[], object]:
     """One convolution on random codes, ready to be launched."""
-    from models.face.musetalk.fp8_launch import TritonOperations
+    from models.face.musetalk.kernels.launch import TritonOperations
 
     shape, residual, tile = job
     conv = random_conv(shape, device)
-    operations = TritonOperations({(shape, 1): tile})
+    operations = TritonOperations({shape: {1: tile}})
     size = (frames, shape.height_px, shape.height_px, shape.in_channels)
     source = operations.prepare(
         torch.randn(size, device=device).half(), None, conv.quantiser, silu=True, border_px=conv.border_px
@@ -203,8 +202,8 @@ def compare_with_reference(sd: SdDecoder, device: torch.device) -> dict[str, Any
     for format in FORMATS:
         try:
             table = formats(layers(sd.decoder), format)
-            ours = Fp8SdDecoder(sd, table, reaches)
-            plain = Fp8SdDecoder(sd, table, reaches, operations=ReferenceOperations())
+            ours = KernelSdDecoder(sd, table, reaches)
+            plain = KernelSdDecoder(sd, table, reaches, operations=ReferenceOperations())
             same, real = gate(plain, ours, latents), gate(sd, ours, latents)
             found[format] = {"same_codes_db": same.psnr_db, "psnr_db": real.psnr_db, "mean": real.mean_absolute}
             found[format] |= {"max": real.max_absolute, "passed": real.passed}
@@ -219,7 +218,7 @@ def compare_with_reference(sd: SdDecoder, device: torch.device) -> dict[str, Any
     return found
 
 
-def tune(table: tuple[Layer, ...], device: torch.device, tiles: Tiles) -> list[dict[str, Any]]:
+def tune(table: tuple[Layer, ...], device: torch.device, tiles: Found) -> list[dict[str, Any]]:
     """Each shape's best tile for one, four and sixteen frames, into `tiles`; cuDNN beside it for four."""
     rows: list[dict[str, Any]] = []
     shown = sorted({(shape_of(layer, "fp16"), layer.role): layer for layer in table}.items(), key=lambda item: item[0])
@@ -241,7 +240,7 @@ def tune(table: tuple[Layer, ...], device: torch.device, tiles: Tiles) -> list[d
                 if not timed:
                     continue
                 tile, best = min(timed.items(), key=lambda item: item[1])
-                tiles[shape, frames] = tile
+                tiles.setdefault(shape, {})[frames] = tile
                 row[f"{format}_{frames}_ms"], row[f"{format}_{frames}_tile"] = best, repr(tile)
                 row[f"{format}_{frames}_all"] = {repr(each): round(ms, 4) for each, ms in timed.items()}
                 if frames == 4:
@@ -280,7 +279,7 @@ def cudnn(layer: Layer, frames: int, device: torch.device) -> float:
 
 def norms(device: torch.device, frames: int = 4) -> list[dict[str, Any]]:
     """Group norm and SiLU: torch's own, and ours to float16 and to eight bits, with the speed of the memory."""
-    from models.face.musetalk.fp8_launch import TritonOperations
+    from models.face.musetalk.kernels.launch import TritonOperations
 
     operations, rows = TritonOperations(), []
     for height, channels in ((32, 512), (64, 512), (128, 512), (128, 256), (256, 256), (256, 128)):
@@ -307,7 +306,7 @@ def norms(device: torch.device, frames: int = 4) -> list[dict[str, Any]]:
 
 def whole(sd: SdDecoder, tiles: Tiles, device: torch.device) -> list[dict[str, Any]]:
     """ms per frame of the decoder in a CUDA graph, by format, batch, and how many frames go together."""
-    from models.face.musetalk.fp8_launch import TritonOperations
+    from models.face.musetalk.kernels.launch import TritonOperations
 
     reaches = calibrate(sd, sd.decoder, torch.randn(4, 4, 32, 32, device=device).half())
     table, rows = layers(sd.decoder), []
@@ -315,7 +314,7 @@ def whole(sd: SdDecoder, tiles: Tiles, device: torch.device) -> list[dict[str, A
         for name, together in TOGETHER.items():
             try:
                 operations = TritonOperations(tiles)
-                ours = Fp8SdDecoder(sd, formats(table, format), reaches, operations=operations, together=together)
+                ours = KernelSdDecoder(sd, formats(table, format), reaches, operations=operations, together=together)
                 row: dict[str, Any] = {"format": format, "together": name}
                 for batch in BATCHES:
                     latents = torch.randn(batch, 4, 32, 32, device=device).half()
@@ -331,13 +330,15 @@ def whole(sd: SdDecoder, tiles: Tiles, device: torch.device) -> list[dict[str, A
 
 def mixed(sd: SdDecoder, tiles: Tiles, device: torch.device) -> dict[str, Any]:
     """What the gate leaves in eight bits with these random weights, what finding that costs, and its speed."""
-    from models.face.musetalk.fp8_launch import TritonOperations
+    from models.face.musetalk.kernels.launch import TritonOperations
 
     start = time.perf_counter()
     latents = torch.randn(4, 4, 32, 32, device=device).half()
-    chosen, result = quantised_decoder(sd, latents, operations=TritonOperations(tiles))
+    chosen, result = fast_decoder(sd, latents, operations=TritonOperations(tiles))
     found: dict[str, Any] = {"choice_s": time.perf_counter() - start, "psnr_db": result.psnr_db}
-    found |= {"mean": result.mean_absolute, "plain": [name for name, used in chosen.table.items() if used == "fp16"]}
+    found |= {"mean": result.mean_absolute}
+    if isinstance(chosen, KernelSdDecoder):
+        found["plain"] = [name for name, used in chosen.table.items() if used == "fp16"]
     found["ms_per_frame"] = clocked(lambda: chosen(latents), calls=1) / len(latents)
     print(found, flush=True)
     return found

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
-from models.face.musetalk.fp8_formats import NARROWEST_TILE, Format
+from models.face.musetalk.kernels.formats import NARROWEST_TILE, STORED, Format
 
 PROGRAMS_WANTED: Final = 120
 """About one for each of Hopper's 132 multiprocessors; with fewer, smaller tiles are faster."""
+SHARED_BYTES: Final = 99 * 1024
+"""A program's shared memory on Ada and on Blackwell for desktops; data centres' cards have more than twice as much."""
+NOT_MEASURED: Final = "-"
 
 
 class ConvShape(NamedTuple):
@@ -41,19 +44,61 @@ class Tile:
     """Read by Hopper's copy engine instead of by the threads; for tiles that lie within one row of pixels."""
 
 
-TILES: Mapping[tuple[ConvShape, int], Tile] = {}
-"""What was fastest where it was measured (`python -m tests.bench.musetalk_decoder --tune`), by shape and frames."""
+Tiles = Mapping[ConvShape, Mapping[int, Tile]]
+"""The fastest tile by shape and number of frames, where it was measured."""
 
 
-def tile_for(shape: ConvShape, frames: int, tiles: Mapping[tuple[ConvShape, int], Tile] = TILES) -> Tile:
+def read_tiles(table: str) -> Tiles:
+    """What `written` wrote."""
+    title, *rows = table.strip().splitlines()
+    counts = [int(word) for word in title.split() if word.isdigit()]
+    tiles: dict[ConvShape, dict[int, Tile]] = {}
+    for row in rows:
+        format, *sizes_and_tiles = row.split()
+        sizes, found = sizes_and_tiles[:4], sizes_and_tiles[4:]
+        shape = ConvShape(cast(Format, format), *map(int, sizes))
+        tiles[shape] = {
+            count: _read_tile(text, shape) for count, text in zip(counts, found, strict=True) if text != NOT_MEASURED
+        }
+    return tiles
+
+
+def written(tiles: Tiles) -> str:
+    """A line for each shape, a column for each number of frames; a tile is "pixels x channels / warps / stages".
+
+    A "d" after it stands for described. Each is 128 bytes deep, or as deep as there are channels.
+    """
+    counts = sorted({count for measured in tiles.values() for count in measured})
+    lines = ["format kernel height    in   out" + "".join(f"   {f'{count} frames':12}" for count in counts)]
+    for shape, measured in tiles.items():
+        sizes = f"{shape.format:6} {shape.kernel:6} {shape.height_px:6} {shape.in_channels:5} {shape.out_channels:5}"
+        lines.append(sizes + "".join(f"   {_written_tile(measured.get(count)):12}" for count in counts))
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _written_tile(tile: Tile | None) -> str:
+    if tile is None:
+        return NOT_MEASURED
+    return f"{tile.pixels}x{tile.channels}/{tile.warps}/{tile.stages}{'d' if tile.described else ''}"
+
+
+def _read_tile(text: str, shape: ConvShape) -> Tile:
+    size, warps, stages = text.removesuffix("d").split("/")
+    pixels, channels = map(int, size.split("x"))
+    depth = _divisor(shape.in_channels, _deepest(shape))
+    return Tile(pixels, channels, depth, int(warps), int(stages), described=text.endswith("d"))
+
+
+def tile_for(shape: ConvShape, frames: int, tiles: Tiles) -> Tile:
     """The measured tile for the most frames that are not more than `frames`, else a guess."""
-    measured = [count for known, count in tiles if known == shape and count <= frames]
-    return tiles[shape, max(measured)] if measured else guess(shape, frames)
+    measured = tiles.get(shape, {})
+    counts = [count for count in measured if count <= frames]
+    return measured[max(counts)] if counts else guess(shape, frames)
 
 
 def guess(shape: ConvShape, frames: int) -> Tile:
-    """A tile that keeps the matrix units busy on Hopper, and divides the shape."""
-    best = [tile for tile in candidates(shape) if not tile.described]
+    """A tile that divides the shape, keeps the matrix units busy and fits any card that can run the kernels."""
+    best = [tile for tile in candidates(shape) if not tile.described and shared_bytes(tile, shape) <= SHARED_BYTES]
     for tile in best:
         if programs(tile, shape, frames) >= PROGRAMS_WANTED:
             return tile
@@ -62,7 +107,7 @@ def guess(shape: ConvShape, frames: int) -> Tile:
 
 def candidates(shape: ConvShape) -> tuple[Tile, ...]:
     """Tiles worth timing, the likely best for many pixels first, the one for fewest pixels last."""
-    wide = 64 if shape.format == "fp16" else 128
+    wide = _deepest(shape)
     if shape.out_channels <= NARROWEST_TILE:
         read = [Tile(128, NARROWEST_TILE, wide, 4, 4), Tile(64, NARROWEST_TILE, wide, 4, 4)]
         copied = [replace(tile, described=True) for tile in read]
@@ -88,6 +133,11 @@ def candidates(shape: ConvShape) -> tuple[Tile, ...]:
     return tuple(dict.fromkeys(fitted))
 
 
+def shared_bytes(tile: Tile, shape: ConvShape) -> int:
+    """Shared memory of one program: what is read ahead, which is more than what its sums need afterwards."""
+    return tile.stages * (tile.pixels + tile.channels) * tile.depth * STORED[shape.format].itemsize
+
+
 def programs(tile: Tile, shape: ConvShape, frames: int) -> int:
     """How many programs work on it."""
     return frames * shape.height_px**2 // tile.pixels * shape.phases * -(-shape.out_channels // tile.channels)
@@ -101,6 +151,10 @@ def _fitted(tile: Tile, shape: ConvShape) -> Tile:
         channels=_divisor(max(shape.out_channels, NARROWEST_TILE), tile.channels),
         depth=_divisor(shape.in_channels, tile.depth),
     )
+
+
+def _deepest(shape: ConvShape) -> int:
+    return 128 // STORED[shape.format].itemsize
 
 
 def _divisor(size: int, most: int) -> int:

@@ -26,7 +26,6 @@ FP8_MARGIN = 2.0
 INT8_CUTS = (1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 """Parts of the reach that int8 may hold, the rest cut off: the one whose error is least in the sample is taken, for a
 few cut values weigh less than a coarser step for all."""
-SAMPLED_PX = 1024
 LEAST = 1e-8
 """Stands in for a reach of nothing at all: a channel that is always zero."""
 NARROWEST_TILE = 16
@@ -44,10 +43,10 @@ class Reach:
     """[pixels, C] float16."""
 
     @classmethod
-    def of(cls, pixels: Tensor) -> "Reach":
-        """Of [B, C, H, W]; the sample is spread evenly over it."""
+    def of(cls, pixels: Tensor, sampled_px: int = 1024) -> "Reach":
+        """Of [B, C, H, W]; the sample, of `sampled_px` or a few more, is spread evenly over it."""
         rows = pixels.permute(0, 2, 3, 1).flatten(0, 2)
-        every = max(1, len(rows) // SAMPLED_PX)
+        every = max(1, len(rows) // sampled_px)
         return cls(rows.amin(dim=0).float(), rows.amax(dim=0).float(), rows[::every].half())
 
     def joined(self, other: "Reach") -> "Reach":

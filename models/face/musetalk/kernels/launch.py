@@ -1,20 +1,18 @@
-"""The quantised decoder's operations on a GPU: one Triton kernel each, launched without looking at any result.
+"""The decoder's operations on a GPU: one Triton kernel each, launched without looking at any result.
 
-Only where Triton is installed; fp8.py imports this file when it is asked for it. Everything can be captured in a CUDA
-graph: outputs are allocated by torch (from the graph's pool during a capture), sizes are known on the host.
+Only where Triton is installed; device.py imports this file when it is asked for it. Everything can be captured in a
+CUDA graph: outputs are allocated by torch (from the graph's pool during a capture), sizes are known on the host.
 """
-
-from collections.abc import Mapping
 
 import torch
 import triton
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from models.face.musetalk import fp8_kernels as kernels
-from models.face.musetalk.fp8_formats import STORED, PackedConv, Quantiser
-from models.face.musetalk.fp8_reference import Norm, Statistics
-from models.face.musetalk.fp8_tiles import TILES, ConvShape, Tile, tile_for
+from models.face.musetalk.kernels import triton_kernels as kernels
+from models.face.musetalk.kernels.formats import STORED, PackedConv, Quantiser
+from models.face.musetalk.kernels.reference import Norm, Statistics
+from models.face.musetalk.kernels.tiles import ConvShape, Tiles, tile_for
 
 PREPARED_AT_ONCE = 8192
 """Values of one program of the memory-bound kernels: 4 warps with eight loads of 16 bytes in flight per thread."""
@@ -22,10 +20,10 @@ MEASURED_PX = 64
 
 
 class TritonOperations:
-    """As fp8_reference.Operations says. `tiles` replaces the measured table."""
+    """As reference.Operations says, on the current device. Without measured `tiles` they are guessed."""
 
-    def __init__(self, tiles: Mapping[tuple[ConvShape, int], Tile] = TILES) -> None:
-        self.tiles = tiles
+    def __init__(self, tiles: Tiles | None = None) -> None:
+        self.tiles = tiles or {}
 
     def measure(self, source: Tensor) -> Statistics:
         batch, height, width, channels = source.shape
@@ -68,6 +66,7 @@ class TritonOperations:
             source,
             quantiser.inverse_scale if affine is None else affine,
             quantiser.inverse_scale,
+            float(quantiser.zero),
             out,
             H=height,
             W=width,
@@ -76,7 +75,6 @@ class TritonOperations:
             NORMALISE=affine is not None,
             SILU=silu,
             FORMAT=quantiser.format,
-            ZERO=quantiser.zero,
             BLOCK_M=block_m,
             BLOCK_N=block_n,
             num_warps=4,

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from models.face.musetalk.fp8_formats import Format, Reach
+from models.face.musetalk.kernels.formats import Format, Reach
 
 Role = Literal["residual", "doubling", "shortcut", "picture"]
+
+SAMPLED_PX = 4096
+"""Of each input, from all latents together: some 100 MB for all layers of the decoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def layers(decoder: nn.Module, height_px: int = 32) -> tuple[Layer, ...]:
             add_residual(f"up_blocks.{number}.resnets.{index}", residual, height_px)
         for index, upsampler in enumerate(block.upsamplers or ()):
             if not isinstance(getattr(upsampler, "conv", None), nn.Conv2d):
-                raise ValueError("the quantised decoder is made of a decoder before its doubling is rewritten")
+                raise ValueError("the decoder of kernels is made of a decoder before its doubling is rewritten")
             add(f"up_blocks.{number}.upsamplers.{index}.conv", "doubling", upsampler.conv, height_px)
             height_px *= 2
     add("conv_out", "picture", decoder.conv_out, height_px)
@@ -73,12 +76,13 @@ def calibrate(
     decode: Callable[[Tensor], Tensor], decoder: nn.Module, latents: Tensor, *, at_once: int = 4
 ) -> Mapping[str, Reach]:
     """What the input of every convolution inside `decoder` reaches while `decode` draws `latents`, by name."""
+    sampled_px = max(1, SAMPLED_PX * at_once // len(latents))
     reaches: dict[str, Reach] = {}
     handles: list[RemovableHandle] = []
 
     def watch(name: str, conv: nn.Conv2d) -> None:
         def note(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            seen = Reach.of(arguments[0])
+            seen = Reach.of(arguments[0], sampled_px)
             reaches[name] = seen if name not in reaches else reaches[name].joined(seen)
 
         handles.append(conv.register_forward_pre_hook(note))

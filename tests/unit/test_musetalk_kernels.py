@@ -1,25 +1,44 @@
-"""The quantised decoder where there is no GPU: formats, the table of layers, calibration, the gate, the whole."""
+"""The decoder where there is no GPU: formats, the table of layers, calibration, the gate, the whole."""
 
+import gc
 import logging
+import weakref
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.face.musetalk.fp8 import Fp8SdDecoder, operations_for, quantised_decoder
-from models.face.musetalk.fp8_formats import Format, PackedConv, Quantiser, Reach, pack
-from models.face.musetalk.fp8_gate import GateResult, Thresholds, gate
-from models.face.musetalk.fp8_layers import calibrate, formats, layers
-from models.face.musetalk.fp8_mixture import mixture
-from models.face.musetalk.fp8_reference import Norm, ReferenceOperations
-from models.face.musetalk.fp8_tiles import ConvShape, Tile, candidates, programs, tile_for
+from models.face.musetalk.kernels.choice import fast_decoder
+from models.face.musetalk.kernels.decoder import KernelSdDecoder
+from models.face.musetalk.kernels.device import operations_for
+from models.face.musetalk.kernels.formats import Format, PackedConv, Quantiser, Reach, pack
+from models.face.musetalk.kernels.gate import GateResult, Thresholds, gate
+from models.face.musetalk.kernels.hopper_tiles import TABLE, measured_tiles
+from models.face.musetalk.kernels.layers import calibrate, formats, layers
+from models.face.musetalk.kernels.mixture import mixture
+from models.face.musetalk.kernels.reference import Norm, ReferenceOperations, Statistics
+from models.face.musetalk.kernels.tiles import (
+    ConvShape,
+    Tile,
+    candidates,
+    guess,
+    programs,
+    read_tiles,
+    shared_bytes,
+    tile_for,
+    written,
+)
 from models.face.musetalk.networks import SdDecoder, build_vae, random_networks
+from models.face.musetalk.random_weights import fill_randomly
 
 torch.set_num_threads(1)
+CHOICE = "models.face.musetalk.kernels.choice"
 FORMATS: tuple[Format, ...] = ("fp16", "int8", "fp8")
 ERROR: dict[Format, float] = {"fp16": 2e-3, "int8": 0.02, "fp8": 0.05}
 """Of one convolution, relative: e4m3 has 3 bits after the point, int8 about twice as many for values near the reach."""
+SHAPES = (ConvShape("int8", 3, 32, 512, 512), ConvShape("fp16", 3, 256, 128, 3), ConvShape("fp8", 2, 8, 24, 48))
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +46,20 @@ def sd() -> SdDecoder:
     decoder = random_networks(size="tiny").decoder
     assert isinstance(decoder, SdDecoder)
     return decoder
+
+
+@pytest.fixture(scope="module")
+def small() -> SdDecoder:
+    """Fifteen convolutions."""
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        norm_num_groups=16,
+    )
+    fill_randomly(vae, torch.Generator().manual_seed(0))
+    return SdDecoder(vae).eval()
 
 
 def noise(*size: int, seed: int = 0) -> Tensor:
@@ -157,18 +190,18 @@ def test_calibration_sees_every_input_and_leaves_nothing_behind(sd: SdDecoder) -
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_kernels_decoder_draws_the_networks_picture(sd: SdDecoder, format: Format) -> None:
-    latents = noise(3, 4, 16, 16)
-    ours = Fp8SdDecoder(sd, formats(layers(sd.decoder), format), calibrate(sd, sd.decoder, latents))
+    latents = noise(3, 4, 8, 8)
+    ours = KernelSdDecoder(sd, formats(layers(sd.decoder), format), calibrate(sd, sd.decoder, latents))
     found = ours(latents)
-    assert found.shape == (3, 3, 128, 128)
+    assert found.shape == (3, 3, 64, 64)
     assert found.dtype == torch.float16
     assert gate(sd, ours, latents).psnr_db > {"fp16": 60, "int8": 38, "fp8": 30}[format]
 
 
 def test_frames_in_parts_are_the_frames_together(sd: SdDecoder) -> None:
-    latents = noise(3, 4, 16, 16)
+    latents = noise(3, 4, 8, 8)
     table, reaches = formats(layers(sd.decoder), "int8"), calibrate(sd, sd.decoder, latents)
-    together, parted = (Fp8SdDecoder(sd, table, reaches, together=sizes)(latents) for sizes in ((16,), (16, 2, 1)))
+    together, parted = (KernelSdDecoder(sd, table, reaches, together=sizes)(latents) for sizes in ((16,), (16, 2, 1)))
     torch.testing.assert_close(parted, together, rtol=0, atol=0.02)
 
 
@@ -202,30 +235,90 @@ def test_a_picture_that_is_not_a_number_never_passes() -> None:
     assert not GateResult(50, float("nan"), 0, Thresholds()).passed
 
 
-def test_what_no_eight_bits_can_hold_is_drawn_in_float16(sd: SdDecoder, caplog: pytest.LogCaptureFixture) -> None:
-    latents = noise(1, 4, 8, 8)
-    with caplog.at_level(logging.INFO, "models.face.musetalk.fp8"):
-        chosen, result = quantised_decoder(sd, latents, thresholds=Thresholds(psnr_db=120))
+class Broken(ReferenceOperations):
+    """Kernels that this machine cannot compile."""
+
+    def measure(self, source: Tensor) -> Statistics:
+        raise RuntimeError("no C compiler\nand much more")
+
+
+def test_what_no_eight_bits_can_hold_is_drawn_in_float16(small: SdDecoder, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, CHOICE):
+        chosen, result = fast_decoder(small, noise(1, 4, 8, 8), thresholds=Thresholds(psnr_db=71))
+    assert isinstance(chosen, KernelSdDecoder)
     assert set(chosen.table.values()) == {"fp16"}
+    assert result.passed
+    assert caplog.records[0].message == "decoder_refused"
+    assert caplog.records[-1].message == "decoder_chosen"
+
+
+def test_float16_is_all_that_is_tried_where_eight_bits_are_not_wanted(
+    small: SdDecoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, CHOICE):
+        chosen, result = fast_decoder(small, noise(1, 4, 8, 8), eight_bits=False)
+    assert isinstance(chosen, KernelSdDecoder)
+    assert set(chosen.table.values()) == {"fp16"}
+    assert result.passed
+    assert [record.message for record in caplog.records] == ["decoder_chosen"]
+
+
+def test_the_network_itself_draws_where_not_even_float16_holds_the_gate(
+    small: SdDecoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen, result = fast_decoder(small, noise(1, 4, 8, 8), eight_bits=False, thresholds=Thresholds(psnr_db=121))
+    assert chosen is small
     assert not result.passed
-    assert {record.message for record in caplog.records} == {"decoder_refused"}
+    assert [record.message for record in caplog.records] == ["decoder_kernels_inexact"]
 
 
-def test_all_layers_are_eight_bits_wide_where_that_holds_the_gate(sd: SdDecoder) -> None:
-    latents = noise(1, 4, 16, 16)
-    chosen, result = quantised_decoder(sd, latents, thresholds=Thresholds(psnr_db=35, mean_absolute=0.02))
-    assert chosen.table == formats(layers(sd.decoder), "int8")
+def test_the_network_itself_draws_where_the_kernels_fail(small: SdDecoder, caplog: pytest.LogCaptureFixture) -> None:
+    chosen, result = fast_decoder(small, noise(1, 4, 8, 8), operations=Broken())
+    assert chosen is small
+    assert not result.passed
+    assert [record.message for record in caplog.records] == ["decoder_kernels_failed"]
+    assert caplog.records[0].__dict__["reason"] == "RuntimeError: no C compiler"
+
+
+def test_weights_in_formats_that_were_tried_in_vain_are_let_go(
+    small: SdDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[tuple[Format, weakref.ref[Tensor]]] = []
+
+    def noted(*arguments: object, **options: object) -> PackedConv:
+        conv = pack(*arguments, **options)
+        packed.append((conv.quantiser.format, weakref.ref(conv.codes)))
+        return conv
+
+    monkeypatch.setattr("models.face.musetalk.kernels.decoder.pack", noted)
+    gc.disable()
+    try:
+        chosen, _ = fast_decoder(small, noise(1, 4, 8, 8), thresholds=Thresholds(psnr_db=55))
+        left = [format for format, codes in packed if codes() is not None]
+    finally:
+        gc.enable()
+    assert {format for format, _ in packed} == set(FORMATS)
+    assert isinstance(chosen, KernelSdDecoder)
+    assert sorted(left) == sorted(chosen.table.values())
+
+
+def test_all_layers_are_eight_bits_wide_where_that_holds_the_gate(small: SdDecoder) -> None:
+    latents = noise(1, 4, 8, 8)
+    chosen, result = fast_decoder(small, latents)
+    assert isinstance(chosen, KernelSdDecoder)
+    assert chosen.table == formats(layers(small.decoder), "int8")
     assert result.passed
 
 
 def test_some_layers_are_eight_bits_wide_where_all_would_be_too_many(
-    sd: SdDecoder, caplog: pytest.LogCaptureFixture
+    small: SdDecoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     latents = noise(1, 4, 8, 8)
-    with caplog.at_level(logging.INFO, "models.face.musetalk.fp8"):
-        chosen, result = quantised_decoder(sd, latents, thresholds=Thresholds(psnr_db=46))
+    with caplog.at_level(logging.INFO, CHOICE):
+        chosen, result = fast_decoder(small, latents, thresholds=Thresholds(psnr_db=60))
     assert result.passed
-    assert 0 < sum(format != "fp16" for format in chosen.table.values()) < 31
+    assert isinstance(chosen, KernelSdDecoder)
+    assert 0 < sum(format != "fp16" for format in chosen.table.values()) < len(chosen.table)
     assert [record.message for record in caplog.records][-1] == "decoder_chosen"
 
 
@@ -244,11 +337,7 @@ def test_a_machine_without_a_gpu_computes_in_torch() -> None:
 
 
 def test_every_tile_divides_its_shape() -> None:
-    for shape in (
-        ConvShape("int8", 3, 32, 512, 512),
-        ConvShape("fp16", 3, 256, 128, 3),
-        ConvShape("fp8", 2, 8, 24, 48),
-    ):
+    for shape in SHAPES:
         for tile in candidates(shape):
             assert shape.height_px**2 % tile.pixels == 0
             assert shape.in_channels % tile.depth == 0
@@ -257,11 +346,46 @@ def test_every_tile_divides_its_shape() -> None:
 
 def test_few_pixels_get_small_tiles() -> None:
     shape = ConvShape("int8", 3, 32, 512, 512)
-    assert programs(tile_for(shape, 4), shape, 4) >= 120
-    assert tile_for(shape, 1).pixels * tile_for(shape, 1).channels < 128 * 128
+    assert programs(guess(shape, 4), shape, 4) >= 120
+    assert guess(shape, 1).pixels * guess(shape, 1).channels < 128 * 128
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("frames", [1, 4, 16])
+def test_a_guess_fits_every_card(shape: ConvShape, frames: int) -> None:
+    tile = guess(shape, frames)
+    assert not tile.described
+    assert shared_bytes(tile, shape) <= 99 * 1024
 
 
 def test_a_measured_tile_goes_before_a_guess() -> None:
     shape, few, many = ConvShape("int8", 3, 32, 512, 512), Tile(64, 64, 64, 4, 4), Tile(128, 64, 64, 4, 4)
-    table = {(shape, 1): few, (shape, 4): many}
-    assert [tile_for(shape, frames, table) for frames in (1, 3, 4, 16)] == [few, few, many, many]
+    measured = {shape: {1: few, 4: many}}
+    assert [tile_for(shape, frames, measured) for frames in (1, 3, 4, 16)] == [few, few, many, many]
+    assert tile_for(shape._replace(format="fp8"), 4, measured) == guess(shape._replace(format="fp8"), 4)
+
+
+@pytest.mark.parametrize("capability", [(8, 0), (8, 9), (10, 0), (12, 0)])
+def test_only_hopper_is_given_what_was_measured_on_hopper(capability: tuple[int, int]) -> None:
+    assert measured_tiles((9, 0))
+    assert not measured_tiles(capability)
+
+
+def test_every_convolution_of_the_published_decoder_was_measured_on_hopper() -> None:
+    kernels = {"residual": 3, "doubling": 2, "shortcut": 1, "picture": 3}
+    table, measured = layers(build_vae("full").decoder), measured_tiles((9, 0))
+    for format in FORMATS:
+        for layer in table:
+            used = formats(table, format)[layer.name]
+            shape = ConvShape(used, kernels[layer.role], layer.height_px, layer.in_channels, layer.out_channels)
+            assert set(measured[shape].values()) <= set(candidates(shape))
+            assert set(measured[shape]) == {1, 4, 16}
+
+
+def test_a_table_of_tiles_is_read_as_it_was_written() -> None:
+    measured = {
+        ConvShape("fp16", 3, 32, 512, 512): {1: Tile(64, 64, 64, 4, 4), 4: Tile(128, 128, 64, 8, 3, described=True)},
+        ConvShape("int8", 2, 32, 64, 512): {4: Tile(64, 64, 64, 4, 4)},
+    }
+    assert read_tiles(written(measured)) == measured
+    assert written(read_tiles(TABLE)) == TABLE.lstrip()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.face.musetalk.fp8_formats import PackedConv, Quantiser
+from models.face.musetalk.kernels.formats import PackedConv, Quantiser
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ class Norm:
 
 
 class Operations(Protocol):
-    """What a quantised decoder is made of; the kernels and this module are two of a kind."""
+    """What the decoder is made of; the kernels and this module are two of a kind."""
 
     def measure(self, source: Tensor) -> Statistics:
         """Statistics of [B, H, W, C] float16."""

@@ -1,36 +1,24 @@
-"""Stable Diffusion's decoder in eight bits: the same picture, as far as a gate can tell, in about half the time.
+"""Stable Diffusion's decoder, made of the kernels' operations.
 
     latents ─► post_quant_conv, conv_in (torch) ─► mid block ─► four up blocks ─► norm, SiLU, conv_out ─► RGB
                every 3 x 3 convolution: measure ► combine ► prepare (norm, SiLU, codes) ► convolve (+ residual)
 
-622 GFLOP a frame as published, 520 here: a convolution after a doubling works at the small size. The convolutions
-that a table names read codes of eight bits, the rest float16, by the same kernels. `quantised_decoder` is the way in:
-it calibrates on an avatar's own latents, and answers with as many layers in eight bits as hold the gate.
+622 GFLOP a frame as published, 520 here: a convolution after a doubling works at the small size. A table says which
+convolutions read codes of eight bits and which float16; both by the same kernels.
 """
 
-import importlib.util
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.face.musetalk.fp8_formats import Format, PackedConv, Quantiser, Reach, pack
-from models.face.musetalk.fp8_gate import GateResult, Thresholds, gate
-from models.face.musetalk.fp8_layers import calibrate, formats, layers
-from models.face.musetalk.fp8_mixture import costs, mixture
-from models.face.musetalk.fp8_reference import Norm, Operations, ReferenceOperations, Statistics
+from models.face.musetalk.kernels.device import operations_for
+from models.face.musetalk.kernels.formats import Format, PackedConv, Quantiser, Reach, pack
+from models.face.musetalk.kernels.layers import layers
+from models.face.musetalk.kernels.reference import Norm, Operations, Statistics
 
-logger = logging.getLogger(__name__)
-
-EIGHT_BITS: tuple[Format, ...] = ("int8", "fp8")
-"""What a layer may read; both take the same time. int8 errs a third as much unless a few values stand far out."""
-COSTED = 4
-"""Latents on which each layer is tried alone: some fifty decoders."""
-SHARES = (0.8, 0.4)
-"""How much of the error that the gate allows to plan with, one try after another."""
 TOGETHER = (16, 16, 16, 16)
 """How many frames go through each up block, and all after it, at once."""
 
@@ -59,12 +47,14 @@ class _UpBlock:
     doubling: PackedConv | None
 
 
-class Fp8SdDecoder(nn.Module):
+class KernelSdDecoder(nn.Module):
     """An SdDecoder whose convolutions are kernels of our own.
 
     Takes `sd` (post_quant_conv and diffusers' decoder, before its doublings are rewritten) and leaves it as it is.
-    `table` gives each layer's format by name (fp8_layers.formats); `reaches` what calibration saw. A forward neither
-    waits for the device nor depends on values, so that it can be captured in a CUDA graph.
+    `table` gives each layer's format by name (layers.formats); `reaches` what calibration saw; `packs` holds what was
+    packed before, for decoders that share layers, and gains what is packed now. A forward neither waits for the device
+    nor depends on values, so that it can be captured in a CUDA graph, and gives the same bits every time. It is tied to
+    the device of `sd`, which must be the current one.
     """
 
     def __init__(
@@ -85,14 +75,12 @@ class Fp8SdDecoder(nn.Module):
         self.together = tuple(together)
         self.table = dict(table)
         doubling = {layer.name for layer in layers(decoder) if layer.role == "doubling"}
-
         kept = {} if packs is None else packs
 
         def packed(name: str) -> PackedConv:
             conv, format = decoder.get_submodule(name), self.table[name]
             if (name, format) not in kept:
-                packed = pack(conv.weight, conv.bias, reaches.get(name), format, doubled=name in doubling)
-                kept[name, format] = packed
+                kept[name, format] = pack(conv.weight, conv.bias, reaches.get(name), format, doubled=name in doubling)
             return kept[name, format]
 
         def residual(name: str, block: nn.Module) -> _Residual:
@@ -172,65 +160,6 @@ class Fp8SdDecoder(nn.Module):
     def _picture(self, hidden: Tensor, seen: Statistics) -> Tensor:
         codes = self._activated(hidden, seen, self.norm_out, self.conv_out)
         return self.operations.convolve(codes, self.conv_out, planar=True)[0]
-
-
-def quantised_decoder(
-    sd: nn.Module,
-    latents: Tensor,
-    *,
-    thresholds: Thresholds | None = None,
-    operations: Operations | None = None,
-    together: Sequence[int] = TOGETHER,
-) -> tuple[Fp8SdDecoder, GateResult]:
-    """The decoder with as many layers in eight bits as hold the gate on `latents` [N, 4, 32, 32], else all in float16.
-
-    `latents` are scaled ones of the faces that will be drawn (an avatar's own), on the device and of the type of `sd`.
-    The result tells of the decoder that is returned; all in float16 is returned whatever it says.
-    """
-    table, reaches = layers(sd.decoder), calibrate(sd, sd.decoder, latents)
-    limits = thresholds or Thresholds()
-    packs: dict[tuple[str, Format], PackedConv] = {}
-
-    def build(chosen: Mapping[str, Format]) -> Fp8SdDecoder:
-        return Fp8SdDecoder(sd, chosen, reaches, operations=operations, together=together, packs=packs)
-
-    def tables() -> Iterator[dict[str, Format]]:
-        yield formats(table, EIGHT_BITS[0])
-        known = costs(build, table, latents[:COSTED], EIGHT_BITS)
-        for share in SHARES:
-            yield mixture(table, known, limits, share=share)
-        yield formats(table, "fp16")
-
-    for chosen in tables():
-        decoder = build(chosen)
-        result = gate(sd, decoder, latents, limits)
-        work = sum(layer.operations for layer in table if chosen[layer.name] != "fp16")
-        told = {
-            "eight_bits": round(work / sum(layer.operations for layer in table), 3),
-            "psnr_db": round(result.psnr_db, 1),
-            "mean": round(result.mean_absolute, 5),
-        }
-        if result.passed:
-            logger.info("decoder_chosen", extra=told)
-            break
-        logger.warning("decoder_refused", extra=told)
-    return decoder, result
-
-
-def operations_for(device: torch.device) -> Operations:
-    """Triton's kernels on a GPU, plain torch elsewhere."""
-    if device.type == "cuda" and can_run_kernels(device):
-        from models.face.musetalk.fp8_launch import TritonOperations
-
-        return TritonOperations()
-    return ReferenceOperations()
-
-
-def can_run_kernels(device: torch.device) -> bool:
-    """Whether this is a GPU with matrix units for eight bits (Ada, Hopper and later) and Triton is installed."""
-    if device.type != "cuda" or importlib.util.find_spec("triton") is None:
-        return False
-    return torch.cuda.get_device_capability(device) >= (8, 9)
 
 
 def _norm(norm: nn.GroupNorm) -> Norm:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor
 
-from models.face.musetalk.fp8_formats import Format
-from models.face.musetalk.fp8_gate import Decode, Thresholds, shown
-from models.face.musetalk.fp8_layers import Layer, formats
+from models.face.musetalk.kernels.formats import Format
+from models.face.musetalk.kernels.gate import Decode, Thresholds, shown
+from models.face.musetalk.kernels.layers import Layer, formats
 
 MEAN_TO_RMS = math.sqrt(math.pi / 2)
 """Of an error that is spread normally."""

@@ -1,10 +1,10 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator"
-"""The four Triton kernels of the quantised decoder; shapes and meanings are those of fp8_reference.py.
+"""The four Triton kernels of the decoder; shapes and meanings are those of reference.py.
 
-Only fp8.py imports this file, and only where Triton is installed. Activations are NHWC; a convolution reads its input
-from a buffer with one border pixel on each side, so that its inner loop has neither masks nor bounds, and a border can
-hold any code (an int8 zero is not the code 0). Every size is a compile-time constant: one network has about thirty
-shapes, and constants let the compiler turn all index arithmetic into shifts and immediates.
+Only launch.py imports this file, and only where Triton is installed. Activations are NHWC; a convolution reads its
+input from a buffer with one border pixel on each side, so that its inner loop has neither masks nor bounds, and a
+border can hold any code (an int8 zero is not the code 0). Every size but the number of frames is a compile-time
+constant: one network has about thirty shapes, and constants turn all index arithmetic into shifts and immediates.
 """
 
 import triton
@@ -183,6 +183,7 @@ def prepare_kernel(
     source,
     affine,
     inverse_scale,
+    zero,
     out,
     H: tl.constexpr,
     W: tl.constexpr,
@@ -191,11 +192,13 @@ def prepare_kernel(
     NORMALISE: tl.constexpr,
     SILU: tl.constexpr,
     FORMAT: tl.constexpr,
-    ZERO: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
-    """Normalise, activate, quantise, and lay a border around; any of the four can be left out."""
+    """Normalise, activate, quantise, and lay a border around; any of the four can be left out.
+
+    `zero` is float32 and no constant: every layer of every avatar has its own, and each would be compiled anew.
+    """
     row_px: tl.constexpr = W + 2 * BORDER
     frame_px: tl.constexpr = (H + 2 * BORDER) * row_px
     frame = tl.program_id(1)
@@ -217,7 +220,7 @@ def prepare_kernel(
         value = value * tl.load(inverse_scale + channel)[None, :]
     value = tl.where(filled, value, 0.0)
     if FORMAT == "int8":
-        value = tl.floor(value + (ZERO + 0.5))
+        value = tl.floor(value + (zero + 0.5))
         value = tl.minimum(tl.maximum(value, -128.0), 127.0)
     if FORMAT == "fp8":
         value = tl.minimum(tl.maximum(value, -448.0), 448.0)

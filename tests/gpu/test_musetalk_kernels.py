@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("triton")
-
-from models.face.musetalk.fp8_formats import STORED, Format, PackedConv, Quantiser, Reach, pack
-from models.face.musetalk.fp8_launch import TritonOperations
-from models.face.musetalk.fp8_reference import Norm, ReferenceOperations, Statistics
-from models.face.musetalk.fp8_tiles import ConvShape, Tile, candidates, guess
+from models.face.musetalk.kernels.decoder import KernelSdDecoder
+from models.face.musetalk.kernels.device import can_run_kernels
+from models.face.musetalk.kernels.formats import STORED, Format, PackedConv, Quantiser, Reach, pack
+from models.face.musetalk.kernels.layers import calibrate, formats, layers
+from models.face.musetalk.kernels.reference import Norm, Operations, ReferenceOperations, Statistics
+from models.face.musetalk.kernels.tiles import ConvShape, Tile, Tiles, candidates, guess
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = "cpu" if INTERPRETED else "cuda"
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not INTERPRETED and not torch.cuda.is_available(), reason="no GPU")]
+DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not INTERPRETED and not can_run_kernels(DEVICE), reason="needs Triton and a GPU, Ada or later"),
+]
 FORMATS: tuple[Format, ...] = ("fp16", "fp8", "int8")
 
 
@@ -34,6 +37,12 @@ def codes_that_round(monkeypatch: pytest.MonkeyPatch) -> None:
         return torch.from_numpy(np.array(values)).to(torch.float8_e4m3fn).view(torch.uint8).numpy()
 
     monkeypatch.setattr(interpreter, "_convert_float", convert)
+
+
+def by_triton(tiles: Tiles | None = None) -> Operations:
+    from models.face.musetalk.kernels.launch import TritonOperations
+
+    return TritonOperations(tiles)
 
 
 def noise(*size: int, seed: int = 0) -> torch.Tensor:
@@ -66,7 +75,7 @@ def test_a_convolution_is_that_of_torch(
     format: Format, kernel: int, doubled: bool, residual: bool, outs: int, planar: bool
 ) -> None:
     conv = packed(outs, 64, kernel, format, doubled=doubled)
-    reference, ours = ReferenceOperations(), TritonOperations()
+    reference, ours = ReferenceOperations(), by_triton()
     source = reference.prepare(noise(2, 16, 16, 64).half(), None, conv.quantiser, silu=True, border_px=conv.border_px)
     kept = noise(2, 16, 16, outs, seed=3).half() if residual else None
     wanted, _ = reference.convolve(source, conv, residual=kept, planar=planar)
@@ -85,7 +94,7 @@ def test_a_convolution_is_that_of_torch(
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_doubled_convolution_is_that_of_the_doubled_picture(format: Format) -> None:
     weight = noise(32, 32, 3, 3, seed=1) / 17
-    ours, source = TritonOperations(), noise(1, 16, 16, 32).half()
+    ours, source = by_triton(), noise(1, 16, 16, 32).half()
     conv = pack(weight, noise(32, seed=2), Reach.of(source.permute(0, 3, 1, 2)), format, doubled=True)
     found, _ = ours.convolve(ours.prepare(source, None, conv.quantiser, silu=False, border_px=1), conv)
     twice = source.float().permute(0, 3, 1, 2).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
@@ -98,7 +107,7 @@ def test_a_doubled_convolution_is_that_of_the_doubled_picture(format: Format) ->
 def test_a_group_norm_with_its_activation_is_that_of_torch(format: Format, border_px: int) -> None:
     source, norm = (noise(2, 16, 16, 64) * 2 + 0.5).half(), Norm(noise(64, seed=1), noise(64, seed=2), 32, 1e-6)
     quantiser = Quantiser(format, torch.full((64,), 20.0, device=DEVICE), -90 if format == "int8" else 0)
-    ours = TritonOperations()
+    ours = by_triton()
     affine = ours.combine(ours.measure(source), norm)
     codes = ours.prepare(source, affine, quantiser, silu=True, border_px=border_px)
     assert codes.dtype == STORED[format]
@@ -115,7 +124,7 @@ def test_a_group_norm_with_its_activation_is_that_of_torch(format: Format, borde
 def test_statistics_survive_a_mean_far_from_zero() -> None:
     source = (noise(1, 16, 16, 32) * 0.1 + 50).half()
     norm = Norm(torch.ones(32, device=DEVICE), torch.zeros(32, device=DEVICE), 8, 1e-6)
-    ours, reference = TritonOperations(), ReferenceOperations()
+    ours, reference = by_triton(), ReferenceOperations()
     found = ours.combine(ours.measure(source), norm)
     torch.testing.assert_close(found, reference.combine(reference.measure(source), norm), rtol=1e-4, atol=1e-3)
 
@@ -127,11 +136,11 @@ def test_statistics_survive_a_mean_far_from_zero() -> None:
 @pytest.mark.parametrize("doubled", [False, True])
 def test_every_tile_gives_the_same_numbers(format: Format, tile: Tile, doubled: bool) -> None:
     conv = packed(32, 32, 3, format, doubled=doubled)
-    ours = TritonOperations()
+    ours = by_triton()
     source = ours.prepare(noise(1, 16, 64, 32).half(), None, conv.quantiser, silu=True, border_px=1)
     wanted, seen = ours.convolve(source, conv, statistics=True)
     shape = ConvShape(format, conv.kernel, 16, 32, 32)
-    found, other = TritonOperations({(shape, 1): tile}).convolve(source, conv, statistics=True)
+    found, other = by_triton({shape: {1: tile}}).convolve(source, conv, statistics=True)
     assert close(found, wanted, 5e-3 if format == "fp8" else 1e-3)
     norm = Norm(torch.ones(32, device=DEVICE), torch.zeros(32, device=DEVICE), 32, 1e-6)
     assert isinstance(seen, Statistics) and isinstance(other, Statistics)
@@ -139,23 +148,38 @@ def test_every_tile_gives_the_same_numbers(format: Format, tile: Tile, doubled: 
     assert guess(shape, 1) in candidates(shape)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_whole_decoder_is_that_of_plain_torch(format: Format) -> None:
+@pytest.fixture(scope="module")
+def sd() -> torch.nn.Module:
     from diffusers.models.autoencoders.vae import Decoder
-
-    from models.face.musetalk.fp8 import Fp8SdDecoder
-    from models.face.musetalk.fp8_layers import calibrate, formats, layers
 
     torch.manual_seed(0)
     sd = torch.nn.Module()
     sd.post_quant_conv = torch.nn.Conv2d(4, 4, 1)
     sd.decoder = Decoder(4, 3, ("UpDecoderBlock2D",) * 2, (32, 64), 1, 16)
-    sd = sd.to(DEVICE).eval()
     sd.forward = lambda latents: sd.decoder(sd.post_quant_conv(latents))
+    return sd.to(DEVICE).eval()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_whole_decoder_is_that_of_plain_torch(sd: torch.nn.Module, format: Format) -> None:
     latents = noise(3, 4, 16, 16)
     table, reaches = formats(layers(sd.decoder, 16), format), calibrate(sd, sd.decoder, latents)
     pictures = [
-        Fp8SdDecoder(sd, table, reaches, operations=operations, together=(2, 1))(latents)
-        for operations in (TritonOperations(), ReferenceOperations())
+        KernelSdDecoder(sd, table, reaches, operations=operations, together=(2, 1))(latents)
+        for operations in (by_triton(), ReferenceOperations())
     ]
     assert close(*pictures, {"fp16": 3e-3, "int8": 2e-2, "fp8": 5e-2}[format])
+
+
+@pytest.mark.skipif(INTERPRETED, reason="graphs need a GPU")
+def test_a_captured_decoder_draws_the_same_bits_every_time(sd: torch.nn.Module) -> None:
+    latents = noise(3, 4, 16, 16)
+    ours = KernelSdDecoder(sd, formats(layers(sd.decoder, 16), "int8"), calibrate(sd, sd.decoder, latents))
+    wanted = ours(latents)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = ours(latents)
+    for _ in range(2):
+        captured.zero_()
+        graph.replay()
+        assert torch.equal(captured, wanted)
