@@ -53,8 +53,8 @@ class KernelSdDecoder(nn.Module):
     Takes `sd` (post_quant_conv and diffusers' decoder, before its doublings are rewritten) and leaves it as it is.
     `table` gives each layer's format by name (layers.formats); `reaches` what calibration saw; `packs` holds what was
     packed before, for decoders that share layers, and gains what is packed now. A forward neither waits for the device
-    nor depends on values, so that it can be captured in a CUDA graph, and gives the same bits every time. It is tied to
-    the device of `sd`, which must be the current one.
+    nor depends on values, so that it can be captured in a CUDA graph, and gives the same bits every time. It cannot be
+    moved from the device of `sd`.
     """
 
     def __init__(
@@ -107,7 +107,12 @@ class KernelSdDecoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, latents: Tensor) -> Tensor:
-        """RGB [B, 3, 256, 256] float16, nominally in [-1, 1], of scaled latents [B, 4, 32, 32]."""
+        """RGB [B, 3, 256, 256] float16, contiguous, nominally in [-1, 1], of scaled latents [B, 4, 32, 32]."""
+        # Triton launches on the current device.
+        with torch.cuda.device_of(latents):
+            return self._draw(latents)
+
+    def _draw(self, latents: Tensor) -> Tensor:
         hidden = self.conv_in(self.post_quant_conv(latents.to(self.conv_in.weight.dtype)))
         hidden = hidden.permute(0, 2, 3, 1).contiguous().half()
         hidden, seen = self._residual(self.before, hidden, self.operations.measure(hidden))
