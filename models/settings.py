@@ -57,6 +57,8 @@ class MuseTalkSettings(Section):
     version: Literal["1.5", "1.0"] = "1.5"
     decoder: Literal["sd", "taesd"] = "sd"
     """What turns the network's output into a picture: the sharp one, or a small one that is several times faster."""
+    eight_bits: bool = True
+    """Let the sharp decoder compute in eight bits where a comparison on the avatar shows no difference."""
     compile: bool = True
     """Compile the networks in the background at the first start, which takes minutes; later starts take seconds."""
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("understudy") / "compiled")

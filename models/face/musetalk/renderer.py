@@ -6,7 +6,7 @@
 Budget on a large GPU: under 5 ms for one picture, under 2.5 ms a picture in batches of 8 (models/face/README.md).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -52,11 +52,10 @@ class Renderer:
         *,
         sessions: int,
         buckets: Sequence[int] = BUCKETS,
-        compiled: Callable[[int], Pair | None] = lambda bucket: None,
+        pairs: Mapping[int, Pair] | None = None,
     ) -> None:
-        """`compiled` gives the networks for a bucket where there are faster ones than `networks`."""
+        """`pairs` has the networks of the buckets for which there are faster ones than `networks`."""
         self.buckets = tuple(buckets)
-        self.networks = networks
         self._edge = networks.config.edge
         self._device, self._dtype = networks.device, networks.dtype
         self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
@@ -73,7 +72,7 @@ class Renderer:
             self._encoders = {size: EncoderStep(encoder, self._sounds, self._features, size) for size in sizes}
             self._batches = {size: Batch(size, self._device, self._dtype) for size in self.buckets}
             self._mouths = {
-                size: MouthStep(batch, *(compiled(size) or (networks.mouth, networks.decoder)))
+                size: MouthStep(batch, *(pairs or {}).get(size, (networks.mouth, networks.decoder)))
                 for size, batch in self._batches.items()
             }
 

@@ -78,7 +78,8 @@ class MouthStep(Step):
 
     def __init__(self, batch: Batch, mouth: Network, decoder: Network) -> None:
         def work() -> None:
-            batch.faces.copy_(decoder(mouth(batch.latents, batch.windows)))
+            # A compiled decoder knows one memory layout; another one would have it compiled anew.
+            batch.faces.copy_(decoder(mouth(batch.latents, batch.windows).contiguous()))
 
         super().__init__(work, batch.faces.device)
 
