@@ -1,7 +1,8 @@
 """The fastest tile of every convolution of the decoder on Hopper, as measured.
 
 H100 80GB HBM3, torch 2.11, Triton 3.6, on 2026-11-25, by `python -m tests.bench.musetalk_decoder`, which prints this
-table. Other cards have other sizes of memory, and not all have a copy engine: they get a guess.
+table (`tiles.written` says how it is read). Other cards have other sizes of memory, and not all have a copy engine:
+they get a guess.
 """
 
 from typing import Final
