@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from models.face.musetalk.kernels.decoder import TOGETHER, KernelSdDecoder
@@ -44,7 +43,8 @@ def fast_decoder(
     ones of the faces that will be drawn (an avatar's own), on its device and of its type. Without `eight_bits` every
     layer stays in float16. The result is that of the last decoder tried: it has passed if and only if a KernelSdDecoder
     is returned. `sd` is returned, and the reason logged, when not even float16 holds the gate or the kernels fail,
-    which on a new card, driver or compiler only trying can tell. Waits for the device; the decoder does not.
+    which on a new card, driver or compiler only trying can tell. Waits for the device; the decoder does not. May run
+    beside a thread that captures graphs; what was tried stays in torch's cache of memory, not in use.
     """
     table, reaches = layers(sd.decoder), calibrate(sd, sd.decoder, latents)
     limits = thresholds or Thresholds()
@@ -56,9 +56,6 @@ def fast_decoder(
         result = GateResult(math.nan, math.nan, math.nan, limits)
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         logger.warning("decoder_kernels_failed", extra={"reason": reason})
-    if latents.is_cuda:
-        # Graphs are captured in memory of their own, which what was tried must not lack.
-        torch.cuda.empty_cache()
     return decoder or sd, result
 
 
