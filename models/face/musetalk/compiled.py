@@ -18,15 +18,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Literal, get_args
 
-import diffusers
 import torch
 from torch import Tensor, nn
 
 from models.face.avatar.pack import LATENT_SHAPE
-from models.face.musetalk import networks, rewrites
 from models.face.musetalk.config import DecoderName, Size
 from models.face.musetalk.kernels.choice import fast_decoder
 from models.face.musetalk.networks import random_networks
@@ -170,12 +169,20 @@ def _run(command: Sequence[str], stopped: threading.Event) -> str | None:
 
 def _fingerprint(device: torch.device, size: Size) -> str:
     """Names everything that compiled code depends on."""
-    parts: list[str] = [torch.__version__, diffusers.__version__, size, device.type]
+    parts = [size, device.type, *(f"{name} {_version(name)}" for name in ("torch", "diffusers", "triton"))]
     if device.type == "cuda":
         parts += [torch.cuda.get_device_name(device), str(torch.cuda.get_device_capability(device))]
-    for module in (networks, rewrites):
-        parts.append(hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest())
+    here = Path(__file__).parent
+    for source in (here / "networks.py", here / "rewrites.py", *sorted((here / "kernels").glob("*.py"))):
+        parts.append(hashlib.sha256(source.read_bytes()).hexdigest())
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def _compiled(network: nn.Module) -> Network:
