@@ -1,7 +1,7 @@
 """MuseTalk's face around the real engine on a CPU, with networks that show what they hear."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing
 from itertools import count
@@ -175,27 +175,45 @@ async def test_two_faces_on_one_engine_keep_their_own_words_and_avatars() -> Non
 
 
 class Engine:
-    """A session whose pictures the test decides about; they come `delay_s` after their order."""
+    """A session whose pictures the test decides about; they come `delay_s` after their order.
 
-    def __init__(self, pack: AvatarPack, *, delay_s: float | None = 0.0, broken: bool = False) -> None:
+    Of the orders whose number is in `failing` nothing comes.
+    """
+
+    def __init__(
+        self, pack: AvatarPack, *, delay_s: float | None = 0.0, broken: bool = False, failing: Container[int] = ()
+    ) -> None:
         self._pack = pack
         self._delay_s = delay_s
         self._broken = broken
+        self._failing = failing
+        self._tickets: list[Future[list[NDArray[np.uint8]]]] = []
         self.orders: list[tuple[float, int]] = []
+        self.mouths: list[Sequence[Mouth]] = []
+        self.sounds: list[Sequence[Sound]] = []
 
     def order(self, mouths: Sequence[Mouth], sounds: Sequence[Sound], **_: Any) -> "Future[list[NDArray[np.uint8]]]":
         if self._broken:
             raise EngineFailed("The face could not be drawn.")
         loop = asyncio.get_running_loop()
-        self.orders.append((loop.time(), len(mouths)))
         ticket: Future[list[NDArray[np.uint8]]] = Future()
-        if self._delay_s is not None:
-            pictures = [np.full_like(self._pack.frames[0], 255) for _ in mouths]
-            loop.call_later(self._delay_s, ticket.set_result, pictures)
+        if len(self.orders) in self._failing:
+            ticket.set_exception(EngineFailed("The face could not be drawn."))
+        elif self._delay_s is not None:
+            loop.call_later(self._delay_s, self._draw, ticket, len(mouths))
+        self.orders.append((loop.time(), len(mouths)))
+        self.mouths.append(mouths)
+        self.sounds.append(sounds)
+        self._tickets.append(ticket)
         return ticket
 
     def cancel(self) -> None:
-        pass
+        for ticket in self._tickets:
+            ticket.cancel()
+
+    def _draw(self, ticket: "Future[list[NDArray[np.uint8]]]", count: int) -> None:
+        if not ticket.cancelled():
+            ticket.set_result([np.full_like(self._pack.frames[0], 255) for _ in range(count)])
 
 
 def in_virtual_time(engine: Engine, pack: AvatarPack, talk: Callable[[], AsyncIterator[Speech]]) -> Any:
@@ -264,6 +282,35 @@ def test_a_broken_engine_leaves_the_avatars_own_frames() -> None:
     came, face = in_virtual_time(Engine(pack, broken=True), pack, talk)
     assert len(came) == 25
     assert face.counts.plain == 25
+
+
+async def interrupted(face: MuseTalkFace, speech: AsyncGenerator[Speech, None], after: int) -> None:
+    """Let it speak from position 0 on and stop it after so many pictures."""
+    shown = 0
+    async with aclosing(speech), aclosing(face.speak(speech, lambda: shown)) as pictures:
+        async for _ in pictures:
+            shown += 1
+            if shown == after:
+                break
+
+
+async def in_pieces_of(beats: int, count: int) -> AsyncGenerator[Speech, None]:
+    for _ in range(count):
+        yield Speech(hum(beats))
+
+
+def test_the_mouth_that_closes_after_half_a_minute_says_nothing_that_was_not_heard() -> None:
+    pack = synthetic_pack()
+    engine = Engine(pack)
+
+    async def main() -> None:
+        face = MuseTalkFace(engine, pack, close=lambda: None)
+        await interrupted(face, in_pieces_of(900, 1), 850)
+        await face.idle(850)
+
+    virtual_time.run(main())
+    ((mouth,),) = engine.mouths[-1:]
+    assert mouth.valid_rows == mouth.first_row + 4
 
 
 async def test_what_an_interrupted_session_ordered_is_dropped_and_counted() -> None:

@@ -200,7 +200,7 @@ class MuseTalkFace:
                 frame=self._pack.frame_at(position),
                 gain=shown.gate.g,
                 first_row=window.first_row(shown.frame),
-                valid_rows=min(window.valid_rows, 2 * shown.spoken_frames) if silent else window.valid_rows,
+                valid_rows=window.rows_before(shown.spoken_frames) if silent else window.valid_rows,
             )
             for position, shown in planned
             if shown.gate.needs_network

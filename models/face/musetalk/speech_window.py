@@ -19,6 +19,7 @@ from models.face.musetalk.mel import FFT_SAMPLES, HOP_SAMPLES, loudest
 from models.face.musetalk.timing import (
     FEATURE_RATE_HZ,
     FRAME_SAMPLES,
+    LEFT_ROWS,
     LOOKAHEAD_SAMPLES,
     ROW_SAMPLES,
     WINDOW_SAMPLES,
@@ -119,6 +120,10 @@ class SpeechWindow:
     def valid_rows(self) -> int:
         """Rows [0, n) of the window's features are of sound; the others count as zero."""
         return self.filled // ROW_SAMPLES
+
+    def rows_before(self, frame: int) -> int:
+        """Rows [0, n) are of sound that comes before picture `frame`; none if that has left the window."""
+        return max(0, min(self.valid_rows, first_row(frame - self._start_frame) + LEFT_ROWS))
 
     @property
     def peak_kept(self) -> float:
