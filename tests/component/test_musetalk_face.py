@@ -299,6 +299,34 @@ async def in_pieces_of(beats: int, count: int) -> AsyncGenerator[Speech, None]:
         yield Speech(hum(beats))
 
 
+def test_after_an_interruption_the_engine_gets_all_sound_again() -> None:
+    pack = synthetic_pack()
+    engine = Engine(pack, delay_s=0.01)
+
+    async def main() -> None:
+        face = MuseTalkFace(engine, pack, close=lambda: None)
+        await interrupted(face, in_pieces_of(2, 20), 10)
+        await face.idle(10)
+
+    virtual_time.run(main())
+    (sound,) = engine.sounds[-1]
+    assert sound.restart and sound.start_samples == 0
+    assert len(sound.samples) >= 10 * 640
+
+
+def test_after_an_order_that_failed_the_engine_gets_all_sound_again() -> None:
+    pack = synthetic_pack()
+    engine = Engine(pack, delay_s=0.01, failing={3})
+
+    async def main() -> None:
+        await interrupted(MuseTalkFace(engine, pack, close=lambda: None), in_pieces_of(2, 20), 40)
+
+    virtual_time.run(main())
+    restarts = [index for index, sounds in enumerate(engine.sounds) if any(sound.restart for sound in sounds)]
+    assert len(restarts) == 2
+    assert 3 < restarts[1] <= 6
+
+
 def test_the_mouth_that_closes_after_half_a_minute_says_nothing_that_was_not_heard() -> None:
     pack = synthetic_pack()
     engine = Engine(pack)

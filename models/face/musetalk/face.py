@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -162,6 +163,7 @@ class MuseTalkFace:
         finally:
             if not ended:
                 self._session.cancel()
+                sound.place_again()
             await sound.close()
 
     def counters(self) -> Mapping[str, tuple[str, Callable[[], int]]]:
@@ -194,7 +196,8 @@ class MuseTalkFace:
 
     def _ordered(self, planned: Sequence[tuple[int, Shown]], *, deadline_s: float) -> list[_Making]:
         """Order what shows a mouth; the rest is the avatar's own frame."""
-        window = self._sound.window
+        sound = self._sound
+        window = sound.window
         mouths = [
             Mouth(
                 frame=self._pack.frame_at(position),
@@ -211,15 +214,16 @@ class MuseTalkFace:
             try:
                 ticket = self._session.order(
                     mouths,
-                    self._sound.news(),
+                    sound.news(),
                     heard_samples=window.filled,
                     peak=window.peak,
                     deadline_s=deadline_s,
                 )
                 drawn = asyncio.wrap_future(ticket)
-                drawn.add_done_callback(_seen)
+                drawn.add_done_callback(partial(_seen, sound))
             except EngineFailed:
                 drawn = None
+                sound.place_again()
                 self.counts.plain += len(mouths)
         makings, index = [], 0
         until_s = asyncio.get_running_loop().time() + self._wait_s
@@ -246,7 +250,7 @@ class MuseTalkFace:
             raise EngineFailed("The face is closed; create a new one to go on drawing.")
 
 
-def _seen(drawn: "asyncio.Future[Frames]") -> None:
-    """Nobody may wait for a picture of an interrupted answer; its error is not news then."""
-    if not drawn.cancelled():
-        drawn.exception()
+def _seen(sound: AnswerSound, drawn: "asyncio.Future[Frames]") -> None:
+    """Nobody may wait for a picture of an interrupted answer; its error is not news then, but its sound may be lost."""
+    if drawn.cancelled() or drawn.exception() is not None:
+        sound.place_again()

@@ -53,8 +53,12 @@ class AnswerSound:
             await asyncio.wait((self._pull,), timeout=wait_s)
         return self.take()
 
+    def place_again(self) -> None:
+        """What was given out may not have reached the engine: `news` begins anew."""
+        self._placed_revision = -1
+
     def news(self) -> list[Sound]:
-        """What came into the window since the last call; all of it when the window was moved."""
+        """What came into the window since the last call; all of it when the window was moved or is placed again."""
         window = self.window
         moved = window.revision != self._placed_revision
         start = 0 if moved else self._placed_samples
