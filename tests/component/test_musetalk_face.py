@@ -341,6 +341,26 @@ def test_the_mouth_that_closes_after_half_a_minute_says_nothing_that_was_not_hea
     assert mouth.valid_rows == mouth.first_row + 4
 
 
+def test_an_answer_that_is_closed_late_leaves_the_next_one_alone() -> None:
+    pack = synthetic_pack()
+    engine = Engine(pack, delay_s=0.05)
+
+    async def main() -> MuseTalkFace:
+        face = MuseTalkFace(engine, pack, close=lambda: None)
+        async with aclosing(in_pieces_of(50, 1)) as old_sound, aclosing(in_pieces_of(10, 1)) as sound:
+            old = face.speak(old_sound, lambda: 0)
+            await anext(old)
+            answer = asyncio.create_task(spoken(face, sound, position=1))
+            await asyncio.sleep(0.01)
+            assert not [picture async for picture in old if not (picture.i420 == 255).all()]
+            await old.aclose()
+            assert len(await answer) == 10
+        return face
+
+    face = virtual_time.run(main())
+    assert face.counts.plain == 0
+
+
 async def test_what_an_interrupted_session_ordered_is_dropped_and_counted() -> None:
     pack = synthetic_pack()
     engine = small_engine()

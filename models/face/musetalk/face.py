@@ -131,7 +131,10 @@ class MuseTalkFace:
         return await self._picture(making)
 
     async def speak(self, speech: AsyncIterator[Speech], position: Callable[[], int]) -> AsyncGenerator[Picture, None]:
-        """Yield a picture per 40 ms as soon as the sound around it is known; a last, partial beat counts whole."""
+        """Yield a picture per 40 ms as soon as the sound around it is known; a last, partial beat counts whole.
+
+        Ends when another answer begins.
+        """
         self._require_open()
         clock = asyncio.get_running_loop().time
         window = SpeechWindow(peak=self._sound.window.peak_kept if self._answer else SPEECH_PEAK)
@@ -141,7 +144,7 @@ class MuseTalkFace:
         made: deque[_Making] = deque()
         ended = False
         try:
-            while not self._closed:
+            while not self._closed and self._sound is sound:
                 sound.take()
                 if len(made) <= MADE_AHEAD:
                     count = pace.batch(clock())
@@ -161,7 +164,7 @@ class MuseTalkFace:
                     self.counts.hurried += 1
                     made += self._make(pace, 1, position())
         finally:
-            if not ended:
+            if not ended and self._sound is sound:
                 self._session.cancel()
                 sound.place_again()
             await sound.close()
