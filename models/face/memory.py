@@ -34,6 +34,10 @@ class Memory(Generic[T]):
                 return found
         return self._beginning
 
+    def forget(self, position: int) -> None:
+        """What was drawn for `position` and later is not shown."""
+        self._shown = {other: state for other, state in self._shown.items() if other < position}
+
     def put(self, position: int, state: T) -> None:
         self._shown[position] = state
         if len(self._shown) > 2 * REMEMBERED_BEATS:

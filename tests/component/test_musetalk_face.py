@@ -361,6 +361,21 @@ def test_an_answer_that_is_closed_late_leaves_the_next_one_alone() -> None:
     assert face.counts.plain == 0
 
 
+def test_the_mouth_closes_steadily_when_pictures_are_skipped_after_an_interruption() -> None:
+    pack = synthetic_pack()
+    engine = Engine(pack)
+
+    async def main() -> None:
+        face = MuseTalkFace(engine, pack, close=lambda: None)
+        await interrupted(face, in_pieces_of(50, 1), 10)
+        drawn = len(engine.mouths)
+        for position in (10, 12, 14):
+            await face.idle(position)
+        assert [mouth.gain for mouths in engine.mouths[drawn:] for mouth in mouths] == [0.75, 0.25]
+
+    virtual_time.run(main())
+
+
 async def test_what_an_interrupted_session_ordered_is_dropped_and_counted() -> None:
     pack = synthetic_pack()
     engine = small_engine()

@@ -166,6 +166,7 @@ class MuseTalkFace:
         finally:
             if not ended and self._sound is sound:
                 self._session.cancel()
+                self._memory.forget(position())
                 sound.place_again()
             await sound.close()
 
