@@ -51,8 +51,17 @@ def refusal(photo: Image, finder: FaceFinder) -> str:
 
 
 def test_without_a_photo_the_puppet_says_what_to_set() -> None:
-    with pytest.raises(EngineUnavailable, match=r"face\.photo"):
+    with pytest.raises(EngineUnavailable, match=r"set UNDERSTUDY_FACE__PHOTO to one"):
         create(EngineSettings(face=FaceSettings(engine="puppet")))
+
+
+def test_a_photo_that_will_not_do_is_refused_by_the_name_of_its_setting(tmp_path: Path, photo: Image) -> None:
+    both = np.hstack([photo[:400, 20:420], photo[:400, 20:420]])
+    assert cv2.imwrite(str(tmp_path / "both.png"), both)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    for name, reason in (("both.png", "several faces"), ("notes.txt", "JPEG or PNG"), ("me.jpg", "cannot be read")):
+        with pytest.raises(AvatarError, match=f"^UNDERSTUDY_FACE__PHOTO: .*{reason}"):
+            create(EngineSettings(face=FaceSettings(engine="puppet", photo=tmp_path / name)))
 
 
 def test_a_missing_file_and_a_file_that_is_no_picture_are_refused(tmp_path: Path) -> None:

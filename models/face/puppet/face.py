@@ -2,7 +2,7 @@
 
 import cv2
 
-from models.errors import EngineUnavailable
+from models.errors import AvatarError, EngineUnavailable
 from models.face.drawn_face import DrawnFace
 from models.face.landmarks import create_finder
 from models.face.puppet.painter import PuppetPainter
@@ -17,11 +17,17 @@ def create(settings: EngineSettings) -> "PuppetFace":
     Raises EngineUnavailable when no photo is set, AvatarError when the photo will not do, WeightsMissing.
     """
     if settings.face.photo is None:
-        raise EngineUnavailable("The puppet needs a photo of you; set face.photo to one, or choose the face host.")
+        raise EngineUnavailable(
+            "The puppet needs a photo of you; set UNDERSTUDY_FACE__PHOTO to one, or UNDERSTUDY_FACE__ENGINE to host."
+        )
     # OpenCV's own threads gain nothing on a picture of 9 ms and would wake all cores 25 times a second.
     cv2.setNumThreads(1)
-    rgb = read_photo(settings.face.photo)
-    face = only_face(rgb, create_finder(settings.weights))
+    finder = create_finder(settings.weights)
+    try:
+        rgb = read_photo(settings.face.photo)
+        face = only_face(rgb, finder)
+    except AvatarError as error:
+        raise AvatarError(f"UNDERSTUDY_FACE__PHOTO: {error}") from None
     size_px = settings.face.size_px
     box = head_and_shoulders(rgb, face)
     return PuppetFace(make_portrait(rgb, face, create_mask(settings.weights), box, width_px=size_px, height_px=size_px))

@@ -69,7 +69,7 @@ def read_photo(path: Path) -> Image:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise AvatarError(f"The photo {path} cannot be read ({error.strerror}); set face.photo to a file.") from None
+        raise AvatarError(f"The photo {path} cannot be read ({error.strerror}); name a JPEG or PNG file.") from None
     try:
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     except cv2.error:
