@@ -1,6 +1,7 @@
 """MuseTalk's face around the real engine on a CPU, with networks that show what they hear."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.errors import EngineFailed
 from models.face.avatar.pack import AvatarPack
-from models.face.musetalk.engine import EngineSession
+from models.face.musetalk.engine import EngineSession, MuseTalkEngine
 from models.face.musetalk.face import MuseTalkFace
 from models.face.musetalk.orders import Mouth, Sound
 from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ, Samples, Speech
@@ -418,3 +419,33 @@ async def test_more_avatars_than_sessions_are_refused_in_one_sentence() -> None:
         engine.open(synthetic_pack()).close()
     finally:
         engine.close()
+
+
+def test_a_session_closes_at_once_while_the_device_does_not_answer() -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    class Device:
+        buckets = (1, 2, 4)
+
+        def draw(self, *_: Any) -> None:
+            asked.set()
+            answers.wait()
+            raise RuntimeError("The device is lost.")
+
+        def _nothing(self, *_: Any) -> None:
+            pass
+
+        add = remove = place = encode = _nothing
+
+    engine = MuseTalkEngine(Device)  # type: ignore[arg-type]
+    session = engine.open(synthetic_pack())
+    ticket = session.order([Mouth(0, 1.0, 0, 10)], [], heard_samples=1, peak=1.0, deadline_s=0.0)
+    asked.wait()
+    closing = threading.Thread(target=session.close, daemon=True)
+    closing.start()
+    closing.join(3)
+    closed = not closing.is_alive()
+    answers.set()
+    engine.close()
+    assert closed
+    assert isinstance(ticket.exception(0), EngineFailed)

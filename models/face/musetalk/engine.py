@@ -139,9 +139,12 @@ class MuseTalkEngine:
         self._drop(gone)
 
     def release(self, session: int) -> None:
+        """Does not wait for the device, which may be why the face is closed."""
         self.cancel(session)
-        if not self._closed:
-            self._run(lambda renderer: renderer.remove(session))
+        with self._changed:
+            if not self._closed:
+                self._jobs.append((lambda renderer: renderer.remove(session), Future()))
+                self._changed.notify_all()
         self._give_back(session)
 
     def _give_back(self, session: int) -> None:
