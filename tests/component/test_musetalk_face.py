@@ -178,14 +178,22 @@ async def test_two_faces_on_one_engine_keep_their_own_words_and_avatars() -> Non
 class Engine:
     """A session whose pictures the test decides about; they come `delay_s` after their order.
 
-    Of the orders whose number is in `failing` nothing comes.
+    It works on one picture at a time, `each_s` long. Of the orders whose number is in `failing` nothing comes.
     """
 
     def __init__(
-        self, pack: AvatarPack, *, delay_s: float | None = 0.0, broken: bool = False, failing: Container[int] = ()
+        self,
+        pack: AvatarPack,
+        *,
+        delay_s: float | None = 0.0,
+        each_s: float = 0.0,
+        broken: bool = False,
+        failing: Container[int] = (),
     ) -> None:
         self._pack = pack
         self._delay_s = delay_s
+        self._each_s = each_s
+        self._free_s = 0.0
         self._broken = broken
         self._failing = failing
         self._tickets: list[Future[list[NDArray[np.uint8]]]] = []
@@ -201,7 +209,8 @@ class Engine:
         if len(self.orders) in self._failing:
             ticket.set_exception(EngineFailed("The face could not be drawn."))
         elif self._delay_s is not None:
-            loop.call_later(self._delay_s, self._draw, ticket, len(mouths))
+            self._free_s = max(self._free_s, loop.time()) + len(mouths) * self._each_s
+            loop.call_at(self._free_s + self._delay_s, self._draw, ticket, len(mouths))
         self.orders.append((loop.time(), len(mouths)))
         self.mouths.append(mouths)
         self.sounds.append(sounds)
@@ -272,6 +281,28 @@ def test_an_engine_that_never_answers_does_not_stop_the_talk() -> None:
     assert not any(drawn for _, drawn in came)
     assert came[-1][0] < 1.0 + 25 * 0.08
     assert face.counts.plain == 25
+
+
+@pytest.mark.parametrize("each_s", [0.045, 0.06, 0.15, 0.4])
+def test_an_engine_that_is_slower_than_speech_holds_it_up_by_a_second_at_most(each_s: float) -> None:
+    pack = synthetic_pack()
+    engine = Engine(pack, each_s=each_s)
+
+    async def main() -> tuple[float, MuseTalkFace]:
+        clock = asyncio.get_running_loop().time
+        face = MuseTalkFace(engine, pack, close=lambda: None)
+        shown, start_s = 0, 0.0
+        async with aclosing(in_pieces_of(500, 1)) as sound, aclosing(face.speak(sound, lambda: shown)) as pictures:
+            async for _ in pictures:
+                start_s = start_s if shown else clock()
+                shown += 1
+                await asyncio.sleep(max(0.0, start_s + (shown - 8) * 0.04 - clock()))
+        assert shown == 500
+        return clock() - start_s, face
+
+    took_s, face = virtual_time.run(main())
+    assert took_s < 20 + 1
+    assert face.counts.plain > 300 or each_s < 0.05
 
 
 def test_a_broken_engine_leaves_the_avatars_own_frames() -> None:

@@ -11,6 +11,7 @@ shown without a mouth (`plain`): sound never waits for lips.
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -34,6 +35,8 @@ from models.interfaces import Picture, Speech
 logger = logging.getLogger(__name__)
 
 PATIENCE_S = 1.0
+"""How long a picture is waited for, and by how much an answer may be held up by its pictures; once it was, the rest of
+it is shown without a mouth."""
 STUCK_S = 0.08
 """How long a picture is waited for once one did not come in time."""
 MADE_AHEAD = 2
@@ -146,13 +149,14 @@ class MuseTalkFace:
         try:
             while not self._closed and self._sound is sound:
                 sound.take()
+                pace.resume(clock())
                 if len(made) <= MADE_AHEAD:
                     count = pace.batch(clock())
                     made += self._make(pace, min(count, window.ready_frames - pace.ordered), position() + len(made))
                     if window.ready_frames - pace.ordered < count:
                         sound.ask(speech)
                 if made:
-                    picture = await self._picture(made.popleft())
+                    picture = await self._picture(made.popleft(), until_s=pace.wait_until_s(self._patience_s))
                     pace.give(clock())
                     yield picture
                 elif window.complete:
@@ -187,10 +191,12 @@ class MuseTalkFace:
         if count <= 0:
             return []
         planned = []
+        too_slow = pace.held_up_s > 0.99 * self._patience_s
         deadline_s = pace.due_s(asyncio.get_running_loop().time())
         for place in range(position, position + count):
             loud = self._sound.window.loud(pace.ordered)
-            shown = self._memory.before(place).speaking(self._answer, pace.ordered, loud=loud)
+            shown = self._memory.before(place).speaking(self._answer, pace.ordered, loud=loud and not too_slow)
+            self.counts.plain += loud and too_slow and not shown.gate.needs_network
             self._memory.put(place, shown)
             planned.append((place, shown))
             pace.ordered += 1
@@ -237,9 +243,9 @@ class MuseTalkFace:
             index += needed
         return makings
 
-    async def _picture(self, making: _Making) -> Picture:
+    async def _picture(self, making: _Making, *, until_s: float = math.inf) -> Picture:
         if making.drawn is not None:
-            wait_s = max(0.0, making.until_s - asyncio.get_running_loop().time())
+            wait_s = max(0.0, min(making.until_s, until_s) - asyncio.get_running_loop().time())
             await asyncio.wait((making.drawn,), timeout=wait_s)
             self._wait_s = self._patience_s if making.drawn.done() else STUCK_S
             if making.drawn.done() and not making.drawn.cancelled() and making.drawn.exception() is None:

@@ -72,7 +72,7 @@ class OrderQueue(Generic[T]):
     """Earliest deadline first, several sessions in one batch.
 
     Orders of one session keep their order, because sound is placed in the order in which it was heard. Bounded by
-    the sessions, each of which has at most MOST_WAITING orders here.
+    the sessions, each of which orders only a few pictures ahead (face.MADE_AHEAD).
     """
 
     buckets: Sequence[int] = BUCKETS

@@ -1,5 +1,6 @@
 """When the pictures of an answer are due. Pure; times are seconds of the event loop's clock."""
 
+import math
 from dataclasses import dataclass
 
 from models.interfaces import BEAT_MS
@@ -22,13 +23,29 @@ class Pace:
 
     ordered: int = 0
     given: int = 0
+    held_up_s: float = 0.0
+    """How much playing was held up by pictures that were not made in time; waiting for sound does not count."""
     _start_s: float | None = None
 
+    def resume(self, now_s: float) -> None:
+        """The sound, or whoever plays it, kept us until now."""
+        if self._start_s is not None:
+            self._start_s = max(self._start_s, now_s - self.given * BEAT_S)
+
     def give(self, now_s: float) -> None:
-        """One picture leaves."""
-        start_s = now_s - self.given * BEAT_S
-        self._start_s = start_s if self._start_s is None else max(self._start_s, start_s)
+        """One picture leaves, for which only the engine was waited since `resume`."""
+        before_s = self._start_s
+        self._start_s = now_s - self.given * BEAT_S
+        if before_s is not None:
+            self.held_up_s += max(0.0, self._start_s - before_s)
+            self._start_s = max(self._start_s, before_s)
         self.given += 1
+
+    def wait_until_s(self, patience_s: float) -> float:
+        """How long to wait for the picture that is given next, if pictures may hold up the answer by `patience_s`."""
+        if self._start_s is None:
+            return math.inf
+        return self._start_s + self.given * BEAT_S + max(0.0, patience_s - self.held_up_s)
 
     def due_s(self, now_s: float) -> float:
         """When the picture that is ordered next is played."""
