@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.face.musetalk.downsampler import Downsampler
 from models.face.musetalk.mel import loudest
 from models.face.musetalk.speech_window import SPEECH_PEAK, SpeechWindow
 from models.face.musetalk.timing import FRAME_SAMPLES, LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
@@ -239,6 +240,12 @@ class TestLoud:
         window.append(np.concatenate((silence(0.2), tone(0.05, -20))))
         assert (window.ready_frames, window.begun_frames) == (3, 6)
         assert [window.loud(frame) for frame in range(6)] == [False] * 3 + [True] * 3
+
+    @pytest.mark.parametrize(("samples", "begun"), [(1_918, 0), (1_920, 1), (3 * 1_920 - 2, 2), (3 * 1_920, 3)])
+    def test_a_picture_is_begun_when_all_of_its_sound_has_come(self, samples: int, begun: int) -> None:
+        window = SpeechWindow()
+        window.append(Downsampler().push(np.ones(samples, np.float32)))
+        assert window.begun_frames == begun
 
     def test_a_picture_that_is_not_begun_has_no_answer(self) -> None:
         window = SpeechWindow()

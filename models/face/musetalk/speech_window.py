@@ -40,7 +40,7 @@ _CONTEXT_FRAMES: Final = 2
 _AHEAD_FRAMES: Final = 25
 """A full window is moved when so few pictures are left in it, so that the last of them still know what comes."""
 
-_HELD_BACK_SAMPLES: Final = 32
+_HELD_BACK_SAMPLES: Final = 31
 _BLOCK_SAMPLES: Final = 160
 _BLOCKS_PER_FRAME: Final = FRAME_SAMPLES // _BLOCK_SAMPLES
 _BLOCKS_BEFORE: Final = 8
