@@ -14,6 +14,11 @@ from deploy.system import Apt, require_browser, require_libraries, require_sound
 ROOT = Path(__file__).resolve().parents[1]
 SUITES = ("unit", "component", "contract", "loopback", "browser")
 """The tests of a machine without a GPU."""
+BENCH_NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "musetalk": (("dev", "musetalk"), ()),
+    "puppet": (("dev",), ("embedded", "test-photo")),
+}
+"""Extras and weights of the benches that need others than `dev` and `embedded`."""
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", "build", "out", "understudy.egg-info")
 
 
@@ -74,12 +79,10 @@ def _launch(arguments: list[str], *, weights: str = "embedded") -> int:
 
 
 def avatar(arguments: list[str]) -> int:
-    """Make an avatar of a recording, after what that needs: the extra, and MuseTalk's weights in the form it loads."""
-    environment = _environment(("musetalk",))
+    """Make an avatar of a recording; whoever only asks how does not wait for the packages that it needs."""
     asks = not arguments or {"-h", "--help"} & set(arguments)
-    if not asks and (status := _call(environment, "-m", "models", "convert", "--fetch", "musetalk")):
-        return status
-    return _call(environment, "-m", "models.face", "prepare", *arguments)
+    environment = _environment(() if asks else ("musetalk",))
+    return _call(environment, "-m", "models.face", "prepare", "--fetch", *arguments)
 
 
 def fetch(arguments: list[str]) -> int:
@@ -108,8 +111,12 @@ def check(_: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    environment = _environment(("dev",))
-    if status := _call(environment, "-m", "models", "fetch", "embedded"):
+    """Run a bench, after what it needs; the names of the benches need nothing."""
+    name = arguments[0] if arguments else ""
+    extras, weights = BENCH_NEEDS.get(name, (("dev",), ("embedded",)))
+    environment = _environment(extras)
+    fetches = weights and name and not name.startswith("-")
+    if fetches and (status := _call(environment, "-m", "models", "fetch", *weights)):
         return status
     return _call(environment, "-m", "tests.bench", *arguments)
 

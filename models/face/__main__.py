@@ -18,6 +18,7 @@ from models.face.avatar.rules import Rules
 from models.face.avatar.store import load, read_meta, refuse_taken, verify
 from models.interfaces import BEATS_PER_SECOND
 from models.settings import WeightsSettings
+from models.weights import fetch
 from models.weights.environment import weights_directory
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from models.face.landmarks import FaceFinder
     from models.interfaces import Image
 
+AVATARS = Path("avatars")
+"""Where avatars are put that are given no place."""
+_PLAIN_WEIGHTS = ("face-landmarks", "person-mask")
+"""What preparing needs besides MuseTalk's own."""
 _STOPPED = 130
 _WORTH_SAYING_S = 30.0
 
@@ -38,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModelError as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
-        print("Stopped; nothing was written.", file=sys.stderr)
+        print("Stopped; no avatar was written.", file=sys.stderr)
         return _STOPPED
     return 1
 
@@ -53,10 +58,12 @@ def _parser() -> argparse.ArgumentParser:
         help="make an avatar of a recording or a photo",
         description="Make an avatar of a recording of you, silent and looking at the camera, or of a photo.",
         epilog="Several recordings are joined: the first is the main one, the others are further things that you do "
-        "while you listen. A contact sheet and a report are put into the avatar's folder: look at them.",
+        "while you listen. A contact sheet and a report are put into the avatar's folder: look at them. "
+        '`make avatar ARGS="me.mp4"` does the same with --fetch.',
     )
     prepare.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING", help="a video, or one photo")
-    prepare.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the avatar is put")
+    prepare.add_argument("--out", type=Path, metavar="DIR", help="where the avatar is put (default: avatars/RECORDING)")
+    prepare.add_argument("--fetch", action="store_true", help="first fetch and convert the weights that are not here")
     prepare.add_argument("--version", choices=("1.5", "1.0"), default="1.5", help="of MuseTalk (default: 1.5)")
     prepare.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="where the network runs")
     prepare.add_argument(
@@ -84,13 +91,17 @@ def _height_px(text: str) -> int:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    refuse_taken(options.out, force=options.force)
+    place = options.out or AVATARS / options.recordings[0].stem
+    refuse_taken(place, force=options.force)
     weights = options.weights or weights_directory()
     # Heavy imports come late, so that --help and refusals do not wait for them.
     from models.face.avatar.create import prepare
     from models.face.avatar.report import SHEET_NAME
     from models.face.landmarks import create_finder
 
+    _refuse_unreadable(options.recordings)
+    if options.fetch:
+        _fetch(weights, options)
     settings = WeightsSettings(dir=weights)
     finder = create_finder(settings)
     encoder, name, device = _encoder(weights, options)
@@ -102,7 +113,7 @@ def _prepare(options: argparse.Namespace) -> int:
     with _Bars(console) as bars:
         report = prepare(
             options.recordings,
-            options.out,
+            place,
             finder=finder,
             encoder=encoder,
             encoder_name=name,
@@ -113,8 +124,30 @@ def _prepare(options: argparse.Namespace) -> int:
         )
     for warning in report.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
-    print(f"The avatar is in {options.out}; look at {options.out / SHEET_NAME}.")
+    print(f"The avatar is in {place}; look at {place / SHEET_NAME}, and use it with UNDERSTUDY_FACE__AVATAR={place}.")
     return 0
+
+
+def _refuse_unreadable(recordings: Sequence[Path]) -> None:
+    """Raises AvatarError for what can be told at once, before gigabytes are fetched."""
+    from models.face.avatar.create import refuse_mixture
+    from models.face.avatar.recording import is_photo, refuse_no_video
+    from models.face.puppet.portrait import read_photo
+
+    refuse_mixture(recordings)
+    for path in recordings:
+        if is_photo(path):
+            read_photo(path)
+        else:
+            refuse_no_video(path)
+
+
+def _fetch(weights: Path, options: argparse.Namespace) -> None:
+    with _needing_extra():
+        from models.face.musetalk.conversion import convert, is_converted
+    fetch(_PLAIN_WEIGHTS, weights)
+    if not is_converted(options.version, weights):
+        convert(options.version, weights, fetch_first=True)
 
 
 def _animated(path: Path, highest_px: int, finder: "FaceFinder", weights: WeightsSettings) -> "Iterator[Image]":
@@ -130,15 +163,22 @@ def _animated(path: Path, highest_px: int, finder: "FaceFinder", weights: Weight
 
 
 def _encoder(weights: Path, options: argparse.Namespace) -> "tuple[FaceEncoder, str, str]":
-    try:
+    with _needing_extra():
         from models.face.musetalk.preparing import create_encoder, device_of, encoder_name
-    except ImportError as error:
-        raise AvatarError(
-            f"Preparing an avatar needs the Python package {(error.name or 'torch').partition('.')[0]}; install this "
-            "program with its extra: pip install -e '.[musetalk]'."
-        ) from error
     encoder = create_encoder(weights, options.version, options.device)
     return encoder, encoder_name(weights, options.version), device_of(encoder)
+
+
+@contextmanager
+def _needing_extra() -> Iterator[None]:
+    """Around imports of what the extra `musetalk` brings. Raises AvatarError when it is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise AvatarError(
+            f"Preparing an avatar needs the Python package {(error.name or 'torch').partition('.')[0]}; use `make "
+            "avatar`, which installs it, or `python -m pip install -c constraints.txt -e '.[musetalk]'`."
+        ) from error
 
 
 def _show(directory: Path) -> int:

@@ -134,6 +134,12 @@ def test_a_dark_face_is_refused() -> None:
         refuse_unfit("me.mp4", track_of(luma=np.full(50, 30, np.float32)), Rules())
 
 
+def test_who_gave_a_photo_is_not_told_to_record() -> None:
+    track = track_of(mouth=np.full(50, 0.3, np.float32))
+    with pytest.raises(AvatarError, match=r"The mouth in me\.jpg is open; take a photo with the lips closed"):
+        refuse_unfit("me.jpg", track, Rules(), photo=True)
+
+
 def test_pose_and_mouth_are_measured() -> None:
     points = np.stack(
         [

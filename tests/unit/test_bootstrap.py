@@ -215,29 +215,34 @@ def test_an_unknown_command_names_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "started"),
+    ("name", "arguments", "extras", "started"),
     [
-        (["me.mp4"], [["models", "convert", "--fetch", "musetalk"], ["models.face", "prepare", "me.mp4"]]),
-        (["--help"], [["models.face", "prepare", "--help"]]),
-        ([], [["models.face", "prepare"]]),
+        ("avatar", ["me.mp4"], ("musetalk",), [["models.face", "prepare", "--fetch", "me.mp4"]]),
+        ("avatar", ["--help"], (), [["models.face", "prepare", "--fetch", "--help"]]),
+        ("avatar", [], (), [["models.face", "prepare", "--fetch"]]),
+        ("bench", ["turn"], ("dev",), [["models", "fetch", "embedded"], ["tests.bench", "turn"]]),
+        ("bench", ["puppet"], ("dev",), [["models", "fetch", "embedded", "test-photo"], ["tests.bench", "puppet"]]),
+        ("bench", ["musetalk"], ("dev", "musetalk"), [["tests.bench", "musetalk"]]),
+        ("bench", [], ("dev",), [["tests.bench"]]),
+        ("bench", ["--help"], ("dev",), [["tests.bench", "--help"]]),
     ],
 )
-def test_an_avatar_is_made_after_its_networks_are_here(
-    arguments: list[str], started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+def test_nobody_waits_for_packages_and_weights_that_are_not_needed(
+    name: str, arguments: list[str], extras: tuple[str, ...], started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    extras: list[tuple[str, ...]] = []
-    monkeypatch.setattr(commands, "_environment", extras.append)
+    brought: list[tuple[str, ...]] = []
+    monkeypatch.setattr(commands, "_environment", brought.append)
     monkeypatch.setattr(commands, "_call", lambda _, *words: seen.append(list(words[1:])) or 0)
-    assert run_command("avatar", arguments) == 0
-    assert (extras, seen) == ([("musetalk",)], started)
+    assert run_command(name, arguments) == 0
+    assert (brought, seen) == ([extras], started)
 
 
-def test_no_avatar_is_made_when_its_networks_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_bench_runs_when_its_weights_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, ...]] = []
     monkeypatch.setattr(commands, "_environment", lambda extras: None)
     monkeypatch.setattr(commands, "_call", lambda _, *words: seen.append(words) or 1)
-    assert run_command("avatar", ["me.mp4"]) == 1
+    assert run_command("bench", ["turn"]) == 1
     assert len(seen) == 1
 
 

@@ -74,18 +74,22 @@ def prepare(
     AvatarError.
     """
     stages = stages or Silent()
-    photo = any(is_photo(path) for path in paths)
-    if photo and len(paths) > 1:
-        raise AvatarError("A photo cannot be joined with other recordings; give one photo, or one or more videos.")
+    refuse_mixture(paths)
     try:
         with Draft(place, force=force) as draft:
-            if photo:
+            if is_photo(paths[0]):
                 recordings = _animate(paths[0], animate, draft.scratch, rules, stages)
             else:
                 recordings = _read(paths, draft.scratch, rules, stages)
             return _make(draft, recordings, finder, encoder, encoder_name, rules, stages)
     except OSError as error:
         raise AvatarError(f"The avatar cannot be written to {place}: {error.strerror or error}.") from error
+
+
+def refuse_mixture(paths: Sequence[Path]) -> None:
+    """Raises AvatarError unless `paths` are one photo or videos only."""
+    if len(paths) > 1 and any(is_photo(path) for path in paths):
+        raise AvatarError("A photo cannot be joined with other recordings; give one photo, or one or more videos.")
 
 
 def _animate(photo: Path, animate: Animator, scratch: Path, rules: Rules, stages: Stages) -> tuple[Recording, ...]:
@@ -159,7 +163,7 @@ def _follow(
     warnings: list[str] = []
     for recording in recordings:
         track = follow(recording, finder, rules, lambda: advance(1))
-        warnings += [*recording.notes, *refuse_unfit(recording.name, track, rules)]
+        warnings += [*recording.notes, *refuse_unfit(recording.name, track, rules, photo=recording.loops)]
         tracks.append(track)
     return tracks, warnings
 

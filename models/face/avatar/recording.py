@@ -4,6 +4,7 @@ The frames go to a file at once, because a minute of 720p takes 2 GB.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -89,13 +90,28 @@ def read_video(
     `size_px` is the width and height of another recording that this one has to match. `on_share` hears how much is
     done, 0 to 1.
     """
+    with _opened(path) as container:
+        return _Reader(path, container, rules, size_px).read(scratch, on_share)
+
+
+def refuse_no_video(path: Path) -> None:
+    """Raises AvatarError when `path` is no file that holds video; decodes none of it."""
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The container of a video, whose errors are AvatarErrors."""
+    if path.is_dir():
+        raise AvatarError(f"{path} is a folder; give the recording that is in it.")
     if not path.is_file():
         raise AvatarError(f"There is no file {path}.")
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
             if not container.streams.video:
                 raise AvatarError(f"{path.name} holds no video; record one with a camera.")
-            return _Reader(path, container, rules, size_px).read(scratch, on_share)
+            yield container
     except (av.FFmpegError, ValueError) as error:
         raise AvatarError(f"{path.name} is no video that can be read; give an MP4, MOV or WebM file.") from error
 

@@ -112,8 +112,11 @@ def measured(points: Floats, found: NDArray[np.bool_], luma: Floats, greys: Floa
     )
 
 
-def refuse_unfit(name: str, track: Track, rules: Rules = DEFAULT_RULES) -> list[str]:
-    """Warnings about how the face is turned, lit and held. Raises AvatarError when no avatar can come of it."""
+def refuse_unfit(name: str, track: Track, rules: Rules = DEFAULT_RULES, *, photo: bool = False) -> list[str]:
+    """Warnings about how the face is turned, lit and held. Raises AvatarError when no avatar can come of it.
+
+    `photo` says that the track is of a photo that was animated.
+    """
     warnings = []
     turned = (np.abs(track.yaw_deg) > rules.turned_deg) | (np.abs(track.pitch_deg) > rules.tilted_deg)
     if turned.mean() > rules.few:
@@ -126,6 +129,8 @@ def refuse_unfit(name: str, track: Track, rules: Rules = DEFAULT_RULES) -> list[
     if turned.any():
         warnings.append(f"The face in {name} is turned away at {_at(int(np.argmax(turned)))}.")
     open_mouth = track.mouth > rules.open_mouth
+    if photo and open_mouth.mean() > rules.mostly:
+        raise AvatarError(f"The mouth in {name} is open; take a photo with the lips closed and at rest.")
     if open_mouth.mean() > rules.mostly:
         raise AvatarError(
             f"The mouth in {name} is open for {open_mouth.mean():.0%} of the time; record yourself silent, with "
