@@ -18,6 +18,7 @@ from models.face.avatar.pack import AvatarPack
 from models.face.musetalk.engine import EngineSession, MuseTalkEngine
 from models.face.musetalk.face import MuseTalkFace
 from models.face.musetalk.orders import Mouth, Sound
+from models.face.musetalk.renderer import Renderer
 from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ, Samples, Speech
 from tests import virtual_time
 from tests.avatars import synthetic_pack
@@ -416,14 +417,14 @@ async def test_what_an_interrupted_session_ordered_is_dropped_and_counted() -> N
         mouths = [Mouth(0, 1.0, 0, 10)]
         sounds = [Sound(0, np.zeros(SPEECH_RATE_HZ // 3, np.float32), restart=True)]
         tickets = [
-            session.order(mouths, sounds, heard_samples=16_000, peak=1.0, deadline_s=float(index)) for index in range(9)
+            session.order(mouths, sounds, heard_samples=16_000, peak=1.0, deadline_s=float(index)) for index in range(8)
         ]
         session.cancel()
         dropped = [ticket for ticket in tickets if ticket.cancelled()]
         after = session.order(mouths, sounds, heard_samples=16_000, peak=1.0, deadline_s=0.0)
         (picture,) = await asyncio.wrap_future(after)
         assert picture.shape == pack.frames[0].shape
-        assert len(dropped) >= 6
+        assert len(dropped) >= 5
         assert engine.counts.dropped_orders >= len(dropped)
         assert engine.counts.pictures <= 1 + len(tickets) - len(dropped)
     finally:
@@ -480,3 +481,26 @@ def test_a_session_closes_at_once_while_the_device_does_not_answer() -> None:
     engine.close()
     assert closed
     assert isinstance(ticket.exception(0), EngineFailed)
+
+
+async def test_a_session_whose_device_does_not_answer_is_refused_more_orders() -> None:
+    stuck, opened = threading.Event(), threading.Event()
+
+    class Stuck(Renderer):
+        def place(self, session: int, sounds: Sequence[Sound]) -> None:
+            opened.set()
+            stuck.wait(60)
+
+    pack = synthetic_pack()
+    engine = MuseTalkEngine(lambda: Stuck(loudness_networks(), sessions=1, buckets=(1,)))
+    session = engine.open(pack)
+    try:
+        session.order([Mouth(0, 1.0, 0, 10)], [], heard_samples=1, peak=1.0, deadline_s=0.0)
+        assert opened.wait(60)
+        with pytest.raises(EngineFailed, match="too slow"):
+            for _ in range(50):
+                session.order([Mouth(0, 1.0, 0, 10)], [], heard_samples=1, peak=1.0, deadline_s=0.0)
+    finally:
+        stuck.set()
+        session.close()
+        engine.close()

@@ -33,6 +33,8 @@ Pictures = list[NDArray[np.uint8]]
 
 BATCHES_IN_FLIGHT = 2
 """The next batch is launched while the last one is copied and pasted."""
+MOST_WAITING = 8
+"""Orders of one session: far more than a face has in the making."""
 CALM_S = 0.5
 """So long without an order before a compiled network is swapped in, which holds the GPU thread for some 100 ms."""
 JOIN_TIMEOUT_S = 10.0
@@ -123,8 +125,11 @@ class MuseTalkEngine:
             thread.join(JOIN_TIMEOUT_S)
 
     def put(self, order: "Order[Future[Pictures]]") -> None:
+        """Queue `order`. Raises EngineFailed when MOST_WAITING of its session wait: the device does not answer."""
         with self._changed:
             self._require_open()
+            if self._orders.waiting(order.session) >= MOST_WAITING:
+                raise EngineFailed("The face engine is too slow; orders of this session are waiting.")
             self._orders.put(order, self._now())
             self._changed.notify_all()
 

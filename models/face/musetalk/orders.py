@@ -90,6 +90,10 @@ class OrderQueue(Generic[T]):
         self._waiting.append((max([order.deadline_s, *earlier]), self._count, order))
         self._count += 1
 
+    def waiting(self, session: int) -> int:
+        """How many orders of `session` wait."""
+        return sum(order.session == session for _, _, order in self._waiting)
+
     def discard(self, session: int) -> list[Order[T]]:
         """Take out what `session` still waits for."""
         gone = [order for _, _, order in self._waiting if order.session == session]
