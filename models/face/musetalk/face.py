@@ -204,35 +204,33 @@ class MuseTalkFace:
         self._sound.window.drawn(pace.ordered)
         return makings
 
+    def _mouth(self, position: int, shown: Shown) -> Mouth:
+        window = self._sound.window
+        silent = shown.frame >= shown.spoken_frames
+        return Mouth(
+            frame=self._pack.frame_at(position),
+            gain=shown.gate.g,
+            first_row=window.first_row(shown.frame),
+            valid_rows=window.rows_before(shown.spoken_frames) if silent else window.valid_rows,
+        )
+
     def _ordered(self, planned: Sequence[tuple[int, Shown]], *, deadline_s: float) -> list[_Making]:
         """Order what shows a mouth; the rest is the avatar's own frame."""
         sound = self._sound
-        window = sound.window
-        mouths = [
-            Mouth(
-                frame=self._pack.frame_at(position),
-                gain=shown.gate.g,
-                first_row=window.first_row(shown.frame),
-                valid_rows=window.rows_before(shown.spoken_frames) if silent else window.valid_rows,
-            )
-            for position, shown in planned
-            if shown.gate.needs_network
-            for silent in [shown.frame >= shown.spoken_frames]
-        ]
+        mouths = [self._mouth(position, shown) for position, shown in planned if shown.gate.needs_network]
         drawn: asyncio.Future[Frames] | None = None
         if mouths:
             try:
                 ticket = self._session.order(
                     mouths,
                     sound.news(),
-                    heard_samples=window.filled,
-                    peak=window.peak,
+                    heard_samples=sound.window.filled,
+                    peak=sound.window.peak,
                     deadline_s=deadline_s,
                 )
                 drawn = asyncio.wrap_future(ticket)
                 drawn.add_done_callback(partial(_seen, sound))
             except EngineFailed:
-                drawn = None
                 sound.place_again()
                 self.counts.plain += len(mouths)
         makings, index = [], 0
