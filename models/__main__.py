@@ -103,11 +103,27 @@ def _list(names: Sequence[str], directory: Path, catalog: Catalog) -> int:
         table.add_row(name, ", ".join(catalog.groups_of(name)), megabytes(model.expected_bytes), licence, here)
         if model.note:
             notes.append(f"{name}: {model.note}")
+        if name in CONVERTIBLE:
+            notes.append(_conversion(CONVERTIBLE[name], directory))
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     for note in notes:
         console.print(note, highlight=False, soft_wrap=True)
     return 0
+
+
+def _conversion(version: Literal["1.5", "1.0"], directory: Path) -> str:
+    """Whether a version of MuseTalk is converted, as far as can be told without reading it."""
+    from models.face.musetalk.manifest import Manifest, converted_directory, model_name
+
+    place = converted_directory(directory, version)
+    try:
+        Manifest.read(place, version)
+    except WeightsError:
+        return (
+            f"{model_name(version)}: not converted; `python -m models convert --fetch {model_name(version)}` does it."
+        )
+    return f"{model_name(version)}: converted, in {place}; the face reads only that."
 
 
 def _verify(names: Sequence[str], directory: Path, catalog: Catalog) -> int:

@@ -1,10 +1,12 @@
 """`python -m models` as it is typed into a terminal."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from models.__main__ import main
+from models.face.musetalk.manifest import FILES, ConvertedFile, Manifest, converted_directory
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +44,33 @@ def test_an_env_file_that_is_no_text_is_one_sentence(capsys: pytest.CaptureFixtu
     Path(".env").write_bytes(b"\xff\xfe")
     assert main(["list"]) == 1
     assert capsys.readouterr().err == "The file .env cannot be read; it must be text in UTF-8.\n"
+
+
+def test_the_list_says_whether_musetalk_is_converted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["list", "musetalk-1.5", "--dir", str(tmp_path)]) == 0
+    assert "musetalk-1.5: not converted; `python -m models convert --fetch musetalk-1.5`" in capsys.readouterr().out
+    place = converted_directory(tmp_path, "1.5")
+    place.mkdir()
+    Manifest("musetalk-1.5", "tiny", dict.fromkeys(FILES, ConvertedFile("", 0)), {}, {}, {}).write(place)
+    assert main(["list", "musetalk-1.5", "--dir", str(tmp_path)]) == 0
+    assert f"musetalk-1.5: converted, in {place}" in capsys.readouterr().out
+
+
+def test_what_is_missing_for_a_conversion_is_named_with_what_brings_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["convert", "musetalk-1.0", "--dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        "The weights of musetalk-1.0, sd-vae-ft-mse, taesd, whisper-tiny are not here, or not complete; "
+        "run `python -m models convert --fetch musetalk-1.0`.\n"
+    )
+
+
+def test_a_conversion_without_its_packages_says_how_to_install_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delitem(sys.modules, "models.face.musetalk.conversion", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main(["list", "musetalk", "--dir", str(tmp_path)]) == 0
+    assert main(["convert", "musetalk", "--dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("Converting needs the package torch; run `python -m pip install ")

@@ -243,7 +243,9 @@ def flip_a_byte(path: Path) -> None:
 def test_what_was_not_fetched_is_named_with_the_command_that_fetches_it(weights: Path) -> None:
     (weights / "taesd/diffusion_pytorch_model.safetensors").unlink()
     (weights / "musetalk-1.5/unet.pth").unlink()
-    with pytest.raises(WeightsMissing, match=r"run `python -m models fetch musetalk-1\.5 taesd`"):
+    with pytest.raises(
+        WeightsMissing, match=r"musetalk-1\.5, taesd are .* run `python -m models convert --fetch musetalk-1\.5`"
+    ):
         convert("1.5", weights, size="tiny", view=Quiet())
 
 
@@ -427,7 +429,7 @@ def test_the_program_converts(
     assert is_converted("1.0", weights)
     shutil.rmtree(weights)
     assert main(["convert", "--dir", str(weights)]) == 1
-    assert "run `python -m models fetch musetalk-1.5" in capsys.readouterr().err
+    assert "run `python -m models convert --fetch musetalk-1.5" in capsys.readouterr().err
 
 
 def test_converting_without_the_extra_is_one_sentence(

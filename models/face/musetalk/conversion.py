@@ -160,9 +160,9 @@ def _locate(version: Version, weights_dir: Path, catalog: Catalog) -> dict[str, 
         except WeightsMissing:
             missing.append(model)
     if missing:
-        names = " ".join(missing)
         raise WeightsMissing(
-            f"The weights of {', '.join(missing)} are not here, or not complete; run `python -m models fetch {names}`."
+            f"The weights of {', '.join(missing)} are not here, or not complete; "
+            f"run `python -m models convert --fetch {model_name(version)}`."
         )
     return found
 
