@@ -60,14 +60,19 @@ def local(arguments: list[str]) -> int:
 def _performs_elsewhere(arguments: list[str]) -> bool:
     if any(argument.partition("=")[0].replace("-", "_") == "__local.signaling_url" for argument in arguments):
         return True
-    name = "UNDERSTUDY_LOCAL__SIGNALING_URL"
+    return _is_set("UNDERSTUDY_LOCAL__SIGNALING_URL")
+
+
+def _is_set(name: str) -> bool:
+    """Whether the environment or the file .env gives this setting a value."""
     env_file = ROOT / ".env"
     lines = env_file.read_text(errors="replace").splitlines() if env_file.is_file() else []
     return bool(os.environ.get(name)) or any(line.strip().startswith(f"{name}=") for line in lines)
 
 
 def _launch(arguments: list[str], *, weights: str = "embedded") -> int:
-    environment = _environment()
+    on_a_gpu = _is_set("UNDERSTUDY_FACE__AVATAR") and shutil.which("nvidia-smi") is not None
+    environment = _environment(("musetalk",) if on_a_gpu else ())
     if status := _call(environment, "-m", "models", "fetch", weights):
         return status
     command = [str(environment.python), "-m", "deploy.local", *arguments]

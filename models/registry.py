@@ -1,5 +1,6 @@
 """The one place that chooses an engine: kind -> name in the settings -> the function that makes it."""
 
+import sys
 from importlib import import_module
 from typing import Any, Literal, overload
 
@@ -32,6 +33,9 @@ ENGINES: dict[Kind, dict[str, str]] = {
 }
 """Names are the Literals of models/settings.py; a module is imported when its engine is chosen, not before."""
 
+EXTRAS = ("musetalk",)
+"""Engines whose packages are an extra of pyproject.toml."""
+
 
 @overload
 def create(kind: Literal["vad"], settings: HearingSettings) -> VoiceActivityDetector: ...
@@ -58,6 +62,7 @@ def create(kind: Kind, settings: HearingSettings) -> Any:
         package = (error.name or "").partition(".")[0]
         if package == "models":
             raise
-        raise EngineUnavailable(f"The {kind} engine {name} needs the Python package {package}; install it.") from error
+        how = f"install it with `{sys.executable} -m pip install -e '.[{name}]'`" if name in EXTRAS else "install it"
+        raise EngineUnavailable(f"The {kind} engine {name} needs the Python package {package}; {how}.") from error
     except ImportError as error:
         raise EngineUnavailable(f"The {kind} engine {name} cannot be loaded: {error}.") from error

@@ -1,10 +1,10 @@
 """Which engine does which job, and with what options. Defaults run on two CPU cores without a GPU."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -65,14 +65,18 @@ class MuseTalkSettings(Section):
     """Where compiled networks are kept."""
 
 
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""An empty variable is as good as none."""
+
+
 class FaceSettings(Section):
     engine: Literal["auto", "musetalk", "puppet", "host", "counter"] = "auto"
     """auto takes musetalk where there are a GPU and an avatar, else puppet where there is a photo, else host."""
     size_px: int = Field(default=512, ge=128, le=1080, multiple_of=16)
     """Width and height of the square picture; an avatar brings its own."""
-    photo: Path | None = None
+    photo: OptionalPath = None
     """A photo of the user, which the puppet moves."""
-    avatar: Path | None = None
+    avatar: OptionalPath = None
     """A folder that `python -m models.face prepare` made."""
     musetalk: MuseTalkSettings = MuseTalkSettings()
 

@@ -246,6 +246,20 @@ def test_no_bench_runs_when_its_weights_cannot_be_had(monkeypatch: pytest.Monkey
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize(("avatar", "gpu"), [(True, True), (True, False), (False, True)])
+def test_a_start_brings_what_musetalk_needs_only_for_an_avatar_and_a_gpu(
+    avatar: bool, gpu: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    extras: list[tuple[str, ...]] = []
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.setenv("UNDERSTUDY_FACE__AVATAR", "avatars/me" if avatar else "")
+    monkeypatch.setattr("shutil.which", lambda program: "/bin/it" if gpu else None)
+    monkeypatch.setattr(commands, "_environment", extras.append)
+    monkeypatch.setattr(commands, "_call", lambda _, *words: 1)
+    assert run_command("run", []) == 1
+    assert extras == [("musetalk",) if avatar and gpu else ()]
+
+
 def test_the_tests_bring_the_networks_packages_and_not_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
     extras: list[tuple[str, ...]] = []

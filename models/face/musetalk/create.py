@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-from models.errors import EngineUnavailable
+from models.errors import AvatarError, EngineUnavailable
 from models.face.avatar.pack import AvatarPack
 from models.face.avatar.store import load
 from models.face.musetalk.compiled import BackgroundCompiler, CompiledNetworks, NetworkName, Part
@@ -33,17 +33,20 @@ def create(settings: EngineSettings) -> MuseTalkFace:
 
     Raises EngineUnavailable without a GPU or avatar, AvatarError, WeightsMissing and WeightsCorrupt.
     """
-    if not torch.cuda.is_available():
-        raise EngineUnavailable(
-            "MuseTalk needs an NVIDIA GPU, and PyTorch sees none; set UNDERSTUDY_FACE__ENGINE to auto, puppet or host."
-        )
+    options, weights_dir = settings.face.musetalk, settings.weights.dir
     if settings.face.avatar is None:
         raise EngineUnavailable(
             "MuseTalk needs an avatar; make one with `make avatar ARGS=me.mp4` and set UNDERSTUDY_FACE__AVATAR to it."
         )
-    options = settings.face.musetalk
-    weights_dir = settings.weights.dir
-    pack = load(settings.face.avatar, encoder=encoder_name(weights_dir, options.version), musetalk=options.version)
+    if not torch.cuda.is_available():
+        raise EngineUnavailable(
+            "MuseTalk needs an NVIDIA GPU, and PyTorch sees none; set UNDERSTUDY_FACE__ENGINE to auto, puppet or host."
+        )
+    try:
+        encoder = encoder_name(weights_dir, options.version)
+        pack = load(settings.face.avatar, encoder=encoder, musetalk=options.version)
+    except AvatarError as error:
+        raise AvatarError(f"UNDERSTUDY_FACE__AVATAR: {error}") from None
     device = torch.device("cuda", torch.cuda.current_device())
     # More threads gain nothing beside a GPU and take the cores from the encoder of the video.
     torch.set_num_threads(1)
