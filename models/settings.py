@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from platformdirs import user_cache_path
-from pydantic import BaseModel, ConfigDict, Field
+from platformdirs import user_cache_path, user_data_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class Section(BaseModel):
@@ -46,11 +46,54 @@ class LlmSettings(Section):
     max_answer_tokens: int = Field(default=160, ge=16)
 
 
+class FishServerSettings(Section):
+    """How `python -m models.tts serve` starts Fish Speech's server here."""
+
+    checkout: Path | None = None
+    """Fish Speech at the commit that models/tts/fish_server_command.py names, with the environment that uv made in it."""
+    python: Path | None = None
+    """The interpreter of its environment; without it, the one in `.venv` of the checkout."""
+    checkpoint: Path | None = None
+    """The folder with model.pth and codec.pth; without it, checkpoints/openaudio-s1-mini in the checkout."""
+    dir: Path = Field(default_factory=lambda: user_data_path("understudy") / "voice")
+    """Where the server runs: the recordings of the voices are in `references` below it."""
+    compile: bool = True
+    """Without it even a large GPU is slower than speech; it makes the start take a minute more."""
+    half: bool = False
+    """Compute in float16, for GPUs that lack bfloat16."""
+
+
+class FishSpeechSettings(Section):
+    """OpenAudio S1-mini, the cloned voice, behind Fish Speech's server."""
+
+    url: str = Field(default="http://127.0.0.1:8090", pattern=r"^https?://[^\s/?#@]+/?$")
+    api_key: SecretStr | None = None
+    reference: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    """The voice: a name that `python -m models.tts references add` gave to a recording."""
+    emotions: bool = True
+    """Send markers such as (laughing) to the model; without it all are left out."""
+    temperature: float = Field(default=0.7, ge=0.1, le=1)
+    top_p: float = Field(default=0.8, ge=0.1, le=1)
+    repetition_penalty: float = Field(default=1.1, ge=0.9, le=2)
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    start_wait_s: float = Field(default=5.0, ge=0, le=600)
+    """How long a start waits for a server that does not listen yet."""
+    connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    first_sound_timeout_s: float = Field(default=20.0, gt=0, le=120)
+    stall_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    """The longest pause between two parts of a clause's sound."""
+    drain_timeout_s: float = Field(default=15.0, ge=0, le=120)
+    """How long a clause that nobody wants any more is left to the server, which cannot stop it."""
+    server: FishServerSettings = FishServerSettings()
+
+
 class TtsSettings(Section):
-    engine: Literal["kokoro", "tone"] = "kokoro"
+    engine: Literal["kokoro", "fish_speech", "tone"] = "kokoro"
     voice: str = "af_heart"
+    """One of Kokoro's voices."""
     speed: float = Field(default=1.0, gt=0.5, lt=2.0)
     threads: int = Field(default=2, ge=1)
+    fish_speech: FishSpeechSettings = FishSpeechSettings()
 
 
 class MuseTalkSettings(Section):
