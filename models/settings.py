@@ -1,7 +1,7 @@
 """Which engine does which job, and with what options. Defaults run on two CPU cores without a GPU."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -38,11 +38,38 @@ class AsrSettings(Section):
 
 
 class LlmSettings(Section):
-    engine: Literal["llama_cpp", "scripted"] = "llama_cpp"
+    engine: Literal["llama_cpp", "openai", "scripted"] = "llama_cpp"
+    """openai is any server that speaks OpenAI's chat completions: llama.cpp's, vLLM, Ollama, a hosted service."""
     model: str = "qwen2.5-coder-1.5b-instruct"
+    """A name of the catalog, for the engine in this process."""
+    lora: Path | None = None
+    """A LoRA adapter as a GGUF file, for the engine in this process and for `python -m models.llm serve`."""
     context_tokens: int = Field(default=4096, ge=512)
+    """At most what the server was started with."""
     threads: int = Field(default=2, ge=1)
     temperature: float = Field(default=0.7, ge=0, le=2)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    top_k: int = Field(default=40, ge=0)
+    min_p: float = Field(default=0.05, ge=0, lt=1)
+    repeat_penalty: float = Field(default=1.0, ge=1, le=2)
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    stop: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(default=(), max_length=4)
+    """Strings that end an answer; in the environment a JSON list."""
+    url: str = Field(default="http://127.0.0.1:8001", pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")
+    """The server; without a path, /v1 below it."""
+    key: SecretStr | None = None
+    """The server's key, which also `python -m models.llm serve` takes."""
+    served_model: str = "auto"
+    """The model's name on the server; auto takes the one that it lists first."""
+    system_role: Literal["auto", "yes", "no"] = "auto"
+    """Whether the server's model has a system role; without one the persona opens the first user turn."""
+    prefill: bool = True
+    """Send the conversation ahead, for the server's cache; a service that bills every request is better left alone."""
+    start_wait_s: float = Field(default=20.0, ge=0, le=600)
+    """How long a start waits for a server that does not answer yet."""
+    connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    first_token_timeout_s: float = Field(default=15.0, gt=0, le=300)
+    between_tokens_timeout_s: float = Field(default=5.0, gt=0, le=60)
     max_answer_tokens: int = Field(default=160, ge=16)
 
 
