@@ -31,6 +31,7 @@ from models.llm.server import Server
 from models.registry import ENGINES, Kind, create
 from models.settings import EngineSettings, WeightsSettings
 from models.weights import locate
+from tests.fish_server import FishServer
 from tests.language_server import language_server
 from tests.small_musetalk import small_face
 
@@ -50,12 +51,22 @@ def llm_server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def voice_server() -> Iterator[FishServer]:
+    with FishServer(references={"me": (b"", "")}) as server:
+        yield server
+
+
 @pytest.fixture(autouse=True)
 def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The language model's server runs for the tests of its client."""
-    if getattr(request.node, "callspec", None) and request.node.callspec.params.get("name") == "openai":
+    """The servers of the language model and of the voice run for the tests of their clients."""
+    name = request.node.callspec.params.get("name") if getattr(request.node, "callspec", None) else None
+    if name == "openai":
         server: Server = request.getfixturevalue("llm_server")
         monkeypatch.setitem(OPTIONS, "openai", {"url": server.url, "key": server.key})
+    if name == "fish_speech":
+        voice: FishServer = request.getfixturevalue("voice_server")
+        monkeypatch.setitem(OPTIONS, "fish_speech", {"fish_speech": {"url": voice.url, "reference": "me"}})
 
 
 OPTIONS: dict[str, dict[str, Any]] = {}
