@@ -282,6 +282,7 @@ class OpenAiServerModel:
 
     async def _read(self, response: aiohttp.ClientResponse, deadline_s: float, *, began: bool) -> bytes:
         """What has arrived, or nothing at the end."""
+        self._require_open()
         try:
             async with asyncio.timeout_at(deadline_s):
                 return await response.content.readany()
