@@ -78,7 +78,8 @@ class Performer:
         self._settings = settings
         self._phrases = PhraseCache(cast.tts)
         self._cast = cast = replace(cast, tts=self._phrases)
-        self._history = History(settings.persona.messages())
+        self._persona = settings.persona.persona()
+        self._history = History(self._persona.messages())
         self._ears = ears
         self._tasks = tasks
         self._wire = wire
@@ -120,7 +121,7 @@ class Performer:
 
     async def learn_openings(self) -> None:
         """Speak the persona's openings while nobody waits for an answer; ends when all are known."""
-        for phrase in self._settings.persona.openings:
+        for phrase in self._persona.openings:
             while not await self._calm():
                 pass
             try:
@@ -251,9 +252,7 @@ class Performer:
 
     def _greet(self, session: Session) -> None:
         conversation = self.conversation
-        session.send(
-            protocol.Hello(name=self._settings.persona.name, state=conversation.state, turns=conversation.turns)
-        )
+        session.send(protocol.Hello(name=self._persona.name, state=conversation.state, turns=conversation.turns))
 
     def _broadcast(self, message: BaseModel) -> None:
         for session in self._sessions.values():
