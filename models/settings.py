@@ -116,8 +116,12 @@ class FishSpeechSettings(Section):
 
 class TtsSettings(Section):
     engine: Literal["kokoro", "fish_speech", "tone"] = "kokoro"
+    language: Literal["auto", "en", "uk"] = "auto"
+    """What Kokoro speaks; auto takes for each clause the language that its letters are of."""
     voice: str = "af_heart"
     """One of Kokoro's voices."""
+    voice_uk: str | None = None
+    """The voice for Ukrainian; without it the clearest one that is female or male as `voice` is."""
     speed: float = Field(default=1.0, gt=0.5, lt=2.0)
     threads: int = Field(default=2, ge=1)
     fish_speech: FishSpeechSettings = FishSpeechSettings()
