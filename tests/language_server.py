@@ -4,6 +4,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -22,25 +23,40 @@ def small_model() -> Path:
     return model_file(MODEL, WeightsSettings().dir)
 
 
+@dataclass(frozen=True, slots=True)
+class RunningServer(Server):
+    process: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+
 @contextmanager
 def language_server(
-    model: Path | None = None, *, alias: str = MODEL, context_tokens: int = 512, threads: int = 2
-) -> Iterator[Server]:
+    model: Path | None = None,
+    *,
+    alias: str = MODEL,
+    context_tokens: int = 512,
+    threads: int = 2,
+    port: int | None = None,
+    lora: Path | None = None,
+) -> Iterator[RunningServer]:
     """A server that is ready; it has ended when this is left."""
-    port = free_port()
+    port = port or free_port()
     command = ServerCommand(
-        model or small_model(), alias=alias, port=port, context_tokens=context_tokens, threads=threads
+        model or small_model(), alias=alias, port=port, context_tokens=context_tokens, threads=threads, lora=lora
     )
     process = subprocess.Popen(
         command.arguments(), env=command.environment(KEY), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    server = Server.at(f"http://127.0.0.1:{port}", KEY)
+    server = RunningServer(f"http://127.0.0.1:{port}/v1", KEY, process)
     try:
         served_models(server, wait_s=START_S, timeout_s=5.0)
         yield server
     finally:
-        process.kill()
-        process.wait(timeout=10)
+        server.kill()
 
 
 def free_port() -> int:

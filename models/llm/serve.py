@@ -99,7 +99,7 @@ def require_packages(names: Sequence[str] = _PACKAGES) -> None:
         if importlib.util.find_spec(name) is None:
             raise EngineUnavailable(
                 f"The server needs the Python package {name.replace('_', '-')}; "
-                "run `python -m pip install -c constraints.txt 'llama-cpp-python[server]'`."
+                "run `python -m pip install -c constraints.txt -e '.[llm-server]'`."
             )
 
 

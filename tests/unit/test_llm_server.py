@@ -232,7 +232,7 @@ def test_a_server_without_a_good_key_does_not_start(key: str | None, host: str) 
 
 
 def test_a_missing_package_is_one_sentence() -> None:
-    with pytest.raises(EngineUnavailable, match=r"no-such-package; run .*llama-cpp-python\[server\]"):
+    with pytest.raises(EngineUnavailable, match=r"no-such-package; run .*llm-server"):
         require_packages(["json", "no_such_package"])
 
 
