@@ -77,7 +77,7 @@ class FishServerSettings(Section):
     """How `python -m models.tts serve` starts Fish Speech's server here."""
 
     checkout: Path | None = None
-    """Fish Speech at the commit that models/tts/fish_server_command.py names, with the environment that uv made in it."""
+    """Fish Speech at the commit that models/tts/fish_server_command.py names, with the environment that uv made."""
     python: Path | None = None
     """The interpreter of its environment; without it, the one in `.venv` of the checkout."""
     checkpoint: Path | None = None
@@ -93,8 +93,9 @@ class FishServerSettings(Section):
 class FishSpeechSettings(Section):
     """OpenAudio S1-mini, the cloned voice, behind Fish Speech's server."""
 
-    url: str = Field(default="http://127.0.0.1:8090", pattern=r"^https?://[^\s/?#@]+/?$")
-    api_key: SecretStr | None = None
+    url: str = Field(default="http://127.0.0.1:8002", pattern=r"^https?://[^\s/?#@]+/?$")
+    key: SecretStr | None = None
+    """The key that the server was started with, which `python -m models.tts serve` takes as well."""
     reference: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_-]{1,64}$")
     """The voice: a name that `python -m models.tts references add` gave to a recording."""
     emotions: bool = True
@@ -103,7 +104,7 @@ class FishSpeechSettings(Section):
     top_p: float = Field(default=0.8, ge=0.1, le=1)
     repetition_penalty: float = Field(default=1.1, ge=0.9, le=2)
     seed: int | None = Field(default=None, ge=0, lt=2**31)
-    start_wait_s: float = Field(default=5.0, ge=0, le=600)
+    start_wait_s: float = Field(default=20.0, ge=0, le=600)
     """How long a start waits for a server that does not listen yet."""
     connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
     first_sound_timeout_s: float = Field(default=20.0, gt=0, le=120)

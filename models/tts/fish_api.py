@@ -5,6 +5,7 @@ what it labels audio/wav is raw 16-bit PCM at 44.1 kHz; a voice that it does not
 """
 
 import asyncio
+import io
 import socket
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
@@ -99,7 +100,7 @@ class FishSpeechApi:
     async def add_reference(self, name: str, wav: bytes, text: str) -> None:
         """Give the server a recording and what is said in it."""
         form = aiohttp.FormData({"id": name, "text": text})
-        form.add_field("audio", wav, filename="sample.wav", content_type="audio/wav")
+        form.add_field("audio", io.BytesIO(wav), filename="sample.wav", content_type="audio/wav")
         status, _ = await self._ask("POST", "/v1/references/add", data=form)
         if status == 409:
             raise EngineFailed(f"The voice server has something named {name} already; remove it first.")
@@ -153,7 +154,7 @@ class FishSpeechApi:
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            key = self._settings.api_key
+            key = self._settings.key
             self._session = aiohttp.ClientSession(
                 headers=authorization(self._settings) if key is not None else {},
                 connector=aiohttp.TCPConnector(keepalive_timeout=_KEPT_ALIVE_S),
@@ -163,9 +164,7 @@ class FishSpeechApi:
 
     def _refused(self, status: int) -> EngineFailed:
         if status in (401, 403):
-            return EngineFailed(
-                f"The voice server at {self._url} refuses the key in UNDERSTUDY_TTS__FISH_SPEECH__API_KEY."
-            )
+            return EngineFailed(f"The voice server at {self._url} refuses the key in UNDERSTUDY_TTS__FISH_SPEECH__KEY.")
         if status == 404:
             return EngineFailed(
                 f"What answers at {self._url} has no such interface; it is not the server of the pinned commit."
@@ -186,7 +185,7 @@ _TTS_HEADERS: Final = {"Content-Type": _MSGPACK, "Accept-Encoding": "identity"}
 
 def authorization(settings: FishSpeechSettings) -> Mapping[str, str]:
     """The header that carries the key, if there is one."""
-    key = settings.api_key
+    key = settings.key
     return {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
 
 

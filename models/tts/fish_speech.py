@@ -181,7 +181,7 @@ def _require_voice(fish: FishSpeechSettings, reference: str) -> None:
         body = response.read(1_000_000)
         if response.status in (401, 403):
             raise EngineUnavailable(
-                f"The voice server at {fish.url} refuses the key in UNDERSTUDY_TTS__FISH_SPEECH__API_KEY."
+                f"The voice server at {fish.url} refuses the key in UNDERSTUDY_TTS__FISH_SPEECH__KEY."
             )
         known = json.loads(body)["reference_ids"] if response.status == 200 else None
     except TimeoutError:

@@ -28,7 +28,7 @@ def server() -> Iterator[FishServer]:
 
 
 def options(server: FishServer, **more: Any) -> FishSpeechSettings:
-    return FishSpeechSettings.model_validate({"url": server.url, "api_key": KEY, "reference": "me", **more})
+    return FishSpeechSettings.model_validate({"url": server.url, "key": KEY, "reference": "me", **more})
 
 
 @pytest.fixture
@@ -241,12 +241,12 @@ def engine(**fish_speech: Any) -> EngineSettings:
 
 
 def test_a_start_without_server_key_or_voice_says_what_to_do(server: FishServer) -> None:
-    here: dict[str, Any] = {"url": server.url, "api_key": KEY, "reference": "me", "start_wait_s": 0}
+    here: dict[str, Any] = {"url": server.url, "key": KEY, "reference": "me", "start_wait_s": 0}
     assert create("tts", engine(**here))
     for change, sentence in (
         ({"reference": None}, "references add"),
         ({"reference": "nobody"}, "knows no voice named nobody"),
-        ({"api_key": "wrong"}, "refuses the key"),
+        ({"key": "wrong"}, "refuses the key"),
         ({"url": "http://127.0.0.1:1"}, "models.tts serve"),
     ):
         with pytest.raises(EngineUnavailable, match=sentence) as caught:
