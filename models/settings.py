@@ -71,6 +71,10 @@ class LlmSettings(Section):
     first_token_timeout_s: float = Field(default=15.0, gt=0, le=300)
     between_tokens_timeout_s: float = Field(default=5.0, gt=0, le=60)
     max_answer_tokens: int = Field(default=160, ge=16)
+    longest_answer_s: float = Field(default=45.0, ge=0)
+    """An answer ends with the clause that crosses this much sound; 0 lets it be as long as it is."""
+    preemptive: bool = False
+    """Begin to answer a line that sounds finished before it is certain that it is; for models that are fast."""
 
 
 class FishServerSettings(Section):
