@@ -8,6 +8,7 @@ import asyncio
 import io
 import socket
 from collections.abc import AsyncGenerator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ from models.settings import FishSpeechSettings
 _MSGPACK: Final = "application/msgpack"
 _KEPT_ALIVE_S: Final = 3.0
 """Uvicorn closes an idle connection after 5 s; a request must not run into that."""
+_FIRST_PART_BYTES: Final = 16_384
+"""0.2 s, which can be heard while the rest is worked on."""
 _PART_BYTES: Final = 65_536
 _MOST_REPLY_BYTES: Final = 1_000_000
 _BUSY_S: Final = 60.0
@@ -66,8 +69,8 @@ class FishSpeechApi:
                     if not data:
                         return
                     allowed_s = settings.stall_timeout_s
-                    for start in range(0, len(data), _PART_BYTES):
-                        yield data[start : start + _PART_BYTES]
+                    for start, end in pairwise((0, *range(_FIRST_PART_BYTES, len(data), _PART_BYTES), len(data))):
+                        yield data[start:end]
         except TimeoutError:
             raise EngineFailed(f"The voice server at {self._url} took too long; the clause is given up.") from None
         except (aiohttp.ClientError, OSError) as error:

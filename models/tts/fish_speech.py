@@ -129,6 +129,7 @@ class _Clause:
                     length += self._put(level.level(reader.read(data)))
                     if length > _LONGEST_SAMPLES:
                         raise EngineFailed("The voice server went on and on; the clause is given up.")
+                    await asyncio.sleep(0)  # parts that came together do not hold up who listens
             if self._wanted:
                 length += self._put(level.level(reader.finish()))
             if self._wanted and not length:

@@ -5,6 +5,7 @@ belongs to the voice, not to the clause: it is learnt within the first seconds a
 only on the sound before, so the result is the same wherever the network cuts the stream.
 """
 
+from math import log10
 from typing import Final
 
 import numpy as np
@@ -38,8 +39,8 @@ class Leveller:
         self._power = 0.0
         self._heard_hops = 0
         self._loudest_db = -120.0
-        self._squares = 0.0
-        self._into_hop = 0
+        self._begun: Samples = np.zeros(0, np.float32)
+        """The sound of the hop that is not complete."""
 
     @property
     def gain_db(self) -> float:
@@ -47,27 +48,27 @@ class Leveller:
 
     def level(self, samples: Samples) -> Samples:
         """`samples` at the level of speech, all within [-1, 1]; peaks above 0.8 are rounded off."""
-        result = np.empty(len(samples), np.float32)
-        start = 0
-        while start < len(samples):
-            end = min(len(samples), start + HOP_SAMPLES - self._into_hop)
-            part = samples[start:end]
-            result[start:end] = part * np.float32(10 ** (self._gain_db / 20))
-            self._squares += float(np.dot(part, part))
-            self._into_hop += end - start
-            if self._into_hop == HOP_SAMPLES:
-                self._learn(10 * np.log10(self._squares / HOP_SAMPLES + 1e-12), self._squares / HOP_SAMPLES)
-                self._squares, self._into_hop = 0.0, 0
-            start = end
+        sound = np.concatenate((self._begun, samples))
+        whole = len(sound) // HOP_SAMPLES
+        powers = np.mean(np.square(sound[: whole * HOP_SAMPLES].reshape(whole, HOP_SAMPLES)), axis=1)
+        gains_db = [self._gain_db]
+        for power in powers.tolist():
+            self._learn(power)
+            gains_db.append(self._gain_db)
+        gains = np.power(10, np.array(gains_db, np.float32) / 20)
+        result: Samples = samples * np.repeat(gains, HOP_SAMPLES)[len(self._begun) : len(sound)]
+        self._begun = sound[whole * HOP_SAMPLES :]
         return _rounded(result)
 
-    def _learn(self, level_db: float, power: float) -> None:
+    def _learn(self, power: float) -> None:
+        """Take the mean power of one more hop into account."""
+        level_db = 10 * log10(power + 1e-12)
         self._loudest_db = max(level_db, self._loudest_db - _LOUDEST_FALLS_DB)
         if level_db < max(_SPEECH_ABOVE_NOISE_DB, self._loudest_db - _SPEECH_BELOW_LOUDEST_DB):
             return
         self._heard_hops += 1
         self._power += (power - self._power) / min(self._heard_hops, _REMEMBERED_HOPS)
-        wanted_db = SPEECH_LEVEL_DB - 10 * np.log10(self._power + 1e-12)
+        wanted_db = SPEECH_LEVEL_DB - 10 * log10(self._power + 1e-12)
         wanted_db = min(max(wanted_db, -MOST_GAIN_DB), MOST_GAIN_DB)
         step_db = max(_LAST_STEP_DB, _FIRST_STEP_DB * 0.5 ** (self._heard_hops / _STEP_FALLS_HOPS))
         self._gain_db += min(max(wanted_db - self._gain_db, -step_db), step_db)

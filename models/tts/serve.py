@@ -35,8 +35,9 @@ async def serve(
     """Run the server; returns its exit code. Raises EngineUnavailable when it does not start listening."""
     if listening(settings.url):
         raise EngineUnavailable(f"Something listens at {settings.url} already; stop it or choose another port.")
-    _make(settings.server.dir / "references")
-    async with _process(arguments, environment, settings.server.dir) as process, _stop_signals() as stopped:
+    directory = settings.server.dir.expanduser()
+    _make(directory / "references")
+    async with _process(arguments, environment, directory) as process, _stop_signals() as stopped:
         ended = asyncio.create_task(process.wait(), name="fish_server_ended")
         starting = asyncio.create_task(_ready(settings, start_s), name="fish_server_starting")
         told = asyncio.create_task(stopped.wait(), name="fish_server_told")
