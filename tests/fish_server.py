@@ -107,6 +107,7 @@ class FishServer:
         self._ready = threading.Event()
         self._held = threading.Event()
         self._go = threading.Event()
+        self._asked = threading.Condition()
         self._empty_folders: set[str] = set()
         self._connections: set[asyncio.Transport] = set()
         self.port = 0
@@ -136,6 +137,11 @@ class FishServer:
         """Wait until a request with `hold_at` has come so far."""
         await asyncio.to_thread(self._held.wait, PATIENCE_S)
         self._held.clear()
+
+    def until_asked(self, times: int) -> None:
+        """Block until so many clauses were asked for."""
+        with self._asked:
+            assert self._asked.wait_for(lambda: len(self.requests) >= times, PATIENCE_S)
 
     def release(self) -> None:
         self._go.set()
@@ -187,7 +193,9 @@ class FishServer:
             return _error(422, str(error))
         if wanted.streaming and wanted.format != "wav":
             return _error(400, "Streaming only supports WAV format")
-        self.requests.append(wanted)
+        with self._asked:
+            self.requests.append(wanted)
+            self._asked.notify_all()
         if wanted.reference_id is not None and wanted.reference_id not in self.references:
             self._empty_folders.add(wanted.reference_id)
         if fault.reset_at == -1:

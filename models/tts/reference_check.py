@@ -99,6 +99,11 @@ def prepared(samples: Samples, rate_hz: int) -> Samples:
     return sound * np.float32(min(gain, _PEAK / peak))
 
 
+def speech_level_db(samples: Samples, rate_hz: int) -> float:
+    """RMS of the sound in dB of full scale, pauses not counted."""
+    return _speech_db(_loudness(samples, rate_hz))
+
+
 def worst(found: Sequence[Finding]) -> Verdict:
     verdicts = {finding.verdict for finding in found}
     return "bad" if "bad" in verdicts else "fair" if "fair" in verdicts else "good"

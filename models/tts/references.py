@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 
 from models.errors import EngineFailed, EngineUnavailable, WeightsError
-from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples, SpeechRecognizer
+from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, SpeechRecognizer
 from models.settings import FishSpeechSettings
 from models.tts.fish_api import FishSpeechApi
 from models.tts.fish_speech import FishSpeechSynthesizer
+from models.tts.heard import heard_in
 from models.tts.recording import read_recording, resampled, wav_bytes
 from models.tts.reference_check import (
     REFERENCE_RATE_HZ,
@@ -27,8 +28,6 @@ from models.tts.reference_check import (
 
 PREVIEW_TEXT: Final = "Hello! This is how I sound when I am not here myself. Shall we begin?"
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_MOST_HEARD_S: Final = 28
-_QUIET_S: Final = 0.1
 
 MakeRecognizer = Callable[[], SpeechRecognizer]
 
@@ -65,7 +64,7 @@ async def examine(
         found.append(Finding("transcript", "not compared", "fair", str(error)))
     else:
         try:
-            heard = await _heard(ears, resampled(samples, rate_hz, HEARING_RATE_HZ), language)
+            heard = await heard_in(ears, resampled(samples, rate_hz, HEARING_RATE_HZ), language)
         finally:
             await ears.aclose()
         if text is None:
@@ -154,23 +153,3 @@ async def preview(name: str, text: str, settings: FishSpeechSettings) -> bytes:
     if not sound:
         raise EngineFailed("There is nothing to say in this text.")
     return wav_bytes(np.concatenate(sound), SPEECH_RATE_HZ)
-
-
-async def _heard(recognizer: SpeechRecognizer, samples: Samples, language: str) -> str:
-    """What is said, cut into parts that a recognizer takes, at the softest moments."""
-    texts = []
-    while len(samples):
-        end = _cut(samples)
-        texts.append((await recognizer.transcribe(samples[:end], language=language)).text.strip())
-        samples = samples[end:]
-    return " ".join(filter(None, texts))
-
-
-def _cut(samples: Samples) -> int:
-    most = _MOST_HEARD_S * HEARING_RATE_HZ
-    if len(samples) <= most:
-        return len(samples)
-    hop = int(_QUIET_S * HEARING_RATE_HZ)
-    begin = most // 2
-    energy = np.square(samples[begin : begin + (most - begin) // hop * hop]).reshape(-1, hop).mean(axis=1)
-    return begin + int(np.argmin(energy)) * hop + hop // 2

@@ -1,7 +1,7 @@
 """The client of the cloned voice against a stand-in for its server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -10,11 +10,13 @@ import pytest
 import soxr
 
 from models.errors import EngineFailed, EngineUnavailable
-from models.interfaces import SPEECH_RATE_HZ, Samples
+from models.interfaces import SPEECH_RATE_HZ, Samples, Speech
 from models.registry import create
 from models.settings import EngineSettings, FishSpeechSettings
 from models.tts.fish_api import FishSpeechApi
 from models.tts.fish_speech import FishSpeechSynthesizer
+from peer_remote.flow import prefetch
+from peer_remote.turn import SPEECH_AHEAD
 from tests.fish_server import RATE_HZ, WORD_SAMPLES, Fault, FishServer, tones, wav
 
 KEY = "a key that nobody may see"
@@ -252,3 +254,17 @@ def test_a_start_without_server_key_or_voice_says_what_to_do(server: FishServer)
         with pytest.raises(EngineUnavailable, match=sentence) as caught:
             create("tts", engine(**{**here, **change}))
         assert KEY not in str(caught.value)
+
+
+async def test_the_next_clause_is_asked_for_while_the_first_one_plays(
+    server: FishServer, voice: FishSpeechSynthesizer
+) -> None:
+    async def answer() -> AsyncGenerator[Speech, None]:
+        for text in ("One two three four.", "Five."):
+            async with aclosing(voice.stream(text)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async with aclosing(prefetch(answer(), ahead=SPEECH_AHEAD)) as speech, asyncio.timeout(10):
+        await anext(speech)
+        await asyncio.to_thread(server.until_asked, 2)
