@@ -11,8 +11,7 @@ from typing import Final
 from models.tts.markup import LINES, TYPOGRAPHY, AddressWords, Rule, applied, markup, rule, tidy
 from models.tts.quantities_ukrainian import spell_quantities
 
-ACUTE: Final = "\u0301"
-"""Combining acute accent: stands after a stressed vowel, as in dictionaries."""
+_ACUTE: Final = "\u0301"
 _LETTERS: Final = "А-ЩЬЮЯЄІЇҐа-щьюяєіїґ"
 _UPPER: Final = "А-ЩЬЮЯЄІЇҐ"
 _VOWELS: Final = "АЕЄИІЇОУЮЯаеєиіїоуюя"
@@ -42,8 +41,8 @@ def _folded(text: str) -> str:
     for letter in unicodedata.normalize("NFC", text.translate(_FOREIGN)):
         if letter.isascii() or letter in "—…" or re.match(rf"[{_LETTERS}]", letter):
             kept.append(letter)
-        elif letter == ACUTE:
-            kept += [ACUTE] if kept and kept[-1] in _VOWELS else []
+        elif letter == _ACUTE:
+            kept += [_ACUTE] if kept and kept[-1] in _VOWELS else []
         else:
             decomposed = unicodedata.normalize("NFKD", letter)
             kept += [part for part in decomposed if part.isascii() or re.match(rf"[{_LETTERS}]", part)]
@@ -88,7 +87,7 @@ def _place(
     )
 
 
-_TYPOGRAPHY: Final = str.maketrans({"´": ACUTE, "\u2011": "-", "\u2010": "-", "\u00ad": None, "\u2212": "-"})
+_TYPOGRAPHY: Final = str.maketrans({"´": _ACUTE, "\u2011": "-", "\u2010": "-", "\u00ad": None, "\u2212": "-"})
 _FOREIGN: Final = str.maketrans(
     {"ы": "и", "э": "е", "ё": "йо", "ъ": "'", "Ы": "И", "Э": "Е", "Ё": "Йо", "Ъ": "'", "ў": "в", "Ў": "В",
      "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "Ae", "œ": "oe", "ł": "l", "Ł": "L"}
@@ -187,8 +186,8 @@ _SYMBOLS: Final = (
     rule(r"\s*–\s*|\s+--?\s+|(?<=\w)--(?=\w)", " — "),
     rule(r"[()\[\]{}]", ", "),
 )
-_INITIALS: Final = (rule(rf"(?<![{_LETTERS}'{ACUTE}-])[{_UPPER}]{{1,6}}(?![{_LETTERS}'{ACUTE}])", _initials),)
+_INITIALS: Final = (rule(rf"(?<![{_LETTERS}'{_ACUTE}-])[{_UPPER}]{{1,6}}(?![{_LETTERS}'{_ACUTE}])", _initials),)
 _TIDY: Final = (
-    rule(rf"(?<![{_VOWELS}]){ACUTE}", ""),
-    *tidy(f"{_LETTERS}{ACUTE}A-Za-z"),
+    rule(rf"(?<![{_VOWELS}]){_ACUTE}", ""),
+    *tidy(f"{_LETTERS}{_ACUTE}A-Za-z"),
 )

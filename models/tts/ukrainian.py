@@ -16,6 +16,7 @@ VOWELS: Final = frozenset("аеєиіїоуюя")
 
 _TOKEN: Final = re.compile(rf"[а-щьюяєіїґА-ЩЬЮЯЄІЇҐ{ACUTE}'-]+|[A-Za-z]+(?:['-][A-Za-z]+)*|[.,!?;:—…]")
 _PAUSES: Final = ".,!?;:—…"
+_STRAY_MARK: Final = re.compile(rf"(?<![{''.join(sorted(VOWELS))}]){ACUTE}")
 
 _VOWEL: Final = dict(zip("аеиіоу", "ɑɛɪiɔu", strict=True))
 _IOTATED: Final = {"я": "а", "є": "е", "ю": "у", "ї": "і"}
@@ -25,10 +26,11 @@ _LETTER: Final = re.compile(rf"дз|дж|.{ACUTE}?")
 _SPOKEN_OTHERWISE: Final = (
     ("нтськ", "нськ"), ("стськ", "ськ"), ("тськ", "цьк"), ("дськ", "цьк"), ("стн", "сн"), ("стл", "сл"),
     ("здн", "зн"), ("ться", "цця"), ("тся", "цця"), ("шся", "сся"), ("чся", "цся"), ("жся", "зься"), ("дцят", "ццят"),
-    ("тч", "чч"), ("дч", "чч"), ("тц", "цц"), ("легк", "лехк"), ("вогк", "вохк"), ("нігт", "ніхт"), ("кігт", "кіхт"),
+    ("зш", "шш"), ("сш", "шш"), ("зч", "шч"), ("сч", "шч"), ("тч", "чч"), ("дч", "чч"), ("тц", "цц"),
+    ("легк", "лехк"), ("вогк", "вохк"), ("нігт", "ніхт"), ("кігт", "кіхт"),
 )  # fmt: skip
 """Clusters that are said simpler than they are written."""
-_SOFT: Final = {"n": "ɲ", "l": "lʲ", "d": "dʲ", "t": "tʲ", "z": "zʲ", "s": "sʲ", "ʦ": "ʦʲ", "ʣ": "ʣʲ", "ɾ": "ɾʲ"}
+_SOFT: Final = {"n": "ɲ", "l": "lʲ", "d": "dʲ", "t": "tʲ", "z": "zʲ", "s": "sʲ", "ʦ": "ʦʲ", "ʣ": "ʣʲ", "w": "vʲ"}
 
 _VOICED_OF: Final = dict(zip("ptksʃʧʦfx", "bdɡzʒʤʣvɣ", strict=True))
 _VOICING: Final = frozenset("bdɡzʒʤʣ")
@@ -76,8 +78,8 @@ class Ukrainian:
 
     def _words(self, token: str, before: str) -> str:
         """A word; the parts of a hyphenated one are stressed each."""
-        parts = [part for part in token.lower().strip("'-").split("-") if part.strip("'" + ACUTE)]
-        return " ".join(filter(None, (self._word(part.strip("'"), before) for part in parts)))
+        parts = (_STRAY_MARK.sub("", part).strip("'") for part in token.lower().split("-"))
+        return " ".join(filter(None, (self._word(part, before) for part in parts)))
 
     def _word(self, word: str, before: str) -> str:
         return pronounced(word.replace(ACUTE, ""), self._stressed(word, before))
@@ -131,10 +133,10 @@ def _sounds(word: str) -> list[str]:
 
 
 def _softened(sound: str) -> str:
-    """`sound` before я, ю, є or ь."""
-    if sound.endswith(_SOFT_MARK) or sound in ("ɲ",) or sound in "ʃʒʧʤj" or sound[-1] in "ɑɛɪiɔu":
+    """`sound` before я, ю, є or ь; vowels, hushes and what is soft stay as they are."""
+    if sound[-1] in f"{_SOFT_MARK}ɲjʃʒʧʤ" or sound[-1] in _VOWEL.values():
         return sound
-    return _SOFT.get(sound, sound + _SOFT_MARK if sound not in "vw" else "vʲ")
+    return _SOFT.get(sound, sound + _SOFT_MARK)
 
 
 def _assimilated(sounds: list[str]) -> list[str]:

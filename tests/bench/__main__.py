@@ -22,6 +22,7 @@ BENCHES = (
     "steady",
     "takeover",
     "turn",
+    "ukrainian",
     "wer",
 )
 """Modules of this package with a coroutine `measure`; only the one that runs is imported, and what it needs."""
