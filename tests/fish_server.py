@@ -1,6 +1,7 @@
 """A stand-in for Fish Speech's server, in a thread of its own, that speaks in tones and misbehaves on request.
 
-It was compared with the published source of commit d3df50503b36, read and not copied:
+It was compared with the published source of commit d3df50503b36, read and not copied; its schema also
+validated what our client sends:
 
 - `TtsRequest` with ServeTTSRequest (fish_speech/utils/schema.py), field by field: text, chunk_length, format,
   references (audio, text), reference_id, seed, use_memory_cache, normalize, streaming, max_new_tokens, top_p,

@@ -117,12 +117,15 @@ def write(results: Sequence[Spoken], directory: Path) -> Path:
 
 
 def rows(results: Sequence[Spoken]) -> Iterator[tuple[str, ...]]:
-    """A table: of each line, then of each voice, its name, words that differ, level, first sound, real-time factor."""
+    """A table: name, words that differ, level, first sound, real-time factor; of each line, then of each voice.
+
+    Of a voice it is the mean of the words and the median of the rest.
+    """
     for voice in dict.fromkeys(result.voice for result in results):
         of_voice = [result for result in results if result.voice == voice]
         for number, result in enumerate(of_voice, 1):
             yield _row(f"{voice} {number}", [result])
-        yield _row(f"{voice}, median", of_voice)
+        yield _row(f"{voice}, all", of_voice)
 
 
 def _row(name: str, results: Sequence[Spoken]) -> tuple[str, ...]:

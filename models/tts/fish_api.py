@@ -6,6 +6,7 @@ what it labels audio/wav is raw 16-bit PCM at 44.1 kHz; a voice that it does not
 
 import asyncio
 import io
+import ipaddress
 import socket
 from collections.abc import AsyncGenerator, Mapping
 from itertools import pairwise
@@ -196,6 +197,15 @@ def address(url: str) -> tuple[str, int]:
     """Host and port of `url`."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def on_loopback(url: str) -> bool:
+    """Whether `url` is on this machine, so that nobody else can read what passes."""
+    host, _ = address(url)
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def listening(url: str, *, timeout_s: float = 1.0) -> bool:

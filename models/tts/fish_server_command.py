@@ -4,7 +4,6 @@ No release of Fish Speech contains the code of OpenAudio S1-mini, so the commit 
 another model under another licence. Its dependencies contradict ours, so its interpreter is one of its own.
 """
 
-import ipaddress
 import os
 import shlex
 import subprocess
@@ -14,7 +13,7 @@ from typing import Final
 
 from models.errors import EngineUnavailable
 from models.settings import FishSpeechSettings
-from models.tts.fish_api import address
+from models.tts.fish_api import address, on_loopback
 
 COMMIT: Final = "d3df50503b36"
 LICENCE: Final = (
@@ -104,11 +103,7 @@ def _python(settings: FishSpeechSettings, checkout: Path) -> Path:
 
 def _loopback(url: str) -> tuple[str, int]:
     host, port = address(url)
-    try:
-        here = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        here = False
-    if not here or url.startswith("https"):
+    if not on_loopback(url) or url.startswith("https"):
         raise EngineUnavailable(
             f"The server is started for this machine only; UNDERSTUDY_TTS__FISH_SPEECH__URL is {url}, not on loopback."
         )

@@ -8,6 +8,7 @@ what was not yet asked for is never sent.
 import asyncio
 import http.client
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -19,10 +20,12 @@ from models.errors import EngineFailed, EngineUnavailable
 from models.interfaces import SPEECH_RATE_HZ, Samples, Speech, SpeechSynthesizer
 from models.settings import EngineSettings, FishSpeechSettings
 from models.tts.any_language import spoken
-from models.tts.fish_api import FishSpeechApi, address, authorization, listening
+from models.tts.fish_api import FishSpeechApi, address, authorization, listening, on_loopback
 from models.tts.level import Leveller
 from models.tts.markers import directed
 from models.tts.pcm import PcmReader
+
+logger = logging.getLogger(__name__)
 
 _LONGEST_SAMPLES: Final = 60 * SPEECH_RATE_HZ
 """A clause of 20 words lasts under 10 s; the server itself stops at 48 s."""
@@ -162,6 +165,8 @@ def create(settings: EngineSettings) -> SpeechSynthesizer:
             "The cloned voice needs a recording: run `python -m models.tts references add NAME RECORDING`, "
             "then set UNDERSTUDY_TTS__FISH_SPEECH__REFERENCE to NAME."
         )
+    if fish.key is not None and fish.url.startswith("http:") and not on_loopback(fish.url):
+        logger.warning("voice_key_unencrypted")
     deadline_s = time.monotonic() + fish.start_wait_s
     while not listening(fish.url, timeout_s=fish.connect_timeout_s):
         if time.monotonic() >= deadline_s:

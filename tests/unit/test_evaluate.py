@@ -34,7 +34,7 @@ async def test_a_voice_is_measured_by_what_is_heard_and_when(tmp_path: Path) -> 
     results = await evaluate([("tone", ToneSynthesizer)], lines, ears, language="en", clock=Clock())
     assert [result.word_error_rate for result in results] == [pytest.approx(0.2), 0]
     assert [(result.first_s, result.whole_s, result.seconds) for result in results] == [(0.5, 1, 1), (0.5, 1, 0.4)]
-    assert [row[0] for row in rows(results)] == ["tone 1", "tone 2", "tone, median"]
+    assert [row[0] for row in rows(results)] == ["tone 1", "tone 2", "tone, all"]
     assert list(rows(results))[-1][1:4:2] == ("10%", "0.50")
     write(results, tmp_path / "out")
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"tone-01.wav", "tone-02.wav", "tone.wav"}
@@ -61,7 +61,7 @@ def test_cloned_voices_are_compared(
         monkeypatch.setenv("UNDERSTUDY_TTS__ENGINE", "fish_speech")
         monkeypatch.setenv("UNDERSTUDY_TTS__FISH_SPEECH__URL", server.url)
         assert main(["evaluate", "--reference", "me", "you"]) == 0
-        assert "you, median" in capsys.readouterr().out
+        assert "you, all" in capsys.readouterr().out
         assert len(server.requests) == 2 * (1 + len(LINES["en"]))
         assert main(["evaluate", "--reference", "nobody"]) == 1
         assert "nobody" in capsys.readouterr().err
