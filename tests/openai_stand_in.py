@@ -168,20 +168,18 @@ async def stand_in(script: Sequence[Behaviour] = ()) -> AsyncIterator[StandIn]:
     handlers: set[asyncio.Task[None]] = set()
     one = StandIn(Server("", KEY), list(script))
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(one.serve(reader, writer), name="stand-in")
         handlers.add(task)
-        await one.serve(reader, writer)
-        handlers.discard(task)
+        task.add_done_callback(handlers.discard)
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     one.server = Server.at(f"http://127.0.0.1:{port}", KEY)
     try:
         yield one
     finally:
         listening.close()
-        for task in handlers:
+        for task in list(handlers):
             task.cancel()
         await asyncio.gather(*handlers, return_exceptions=True)

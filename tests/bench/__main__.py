@@ -15,6 +15,7 @@ BENCHES = (
     "bargein",
     "impaired",
     "interrupt",
+    "mind",
     "musetalk",
     "puppet",
     "reconnect",
@@ -23,6 +24,7 @@ BENCHES = (
     "takeover",
     "turn",
     "ukrainian",
+    "voice",
     "wer",
 )
 """Modules of this package with a coroutine `measure`; only the one that runs is imported, and what it needs."""
