@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 
 class Section(BaseModel):
@@ -70,6 +70,13 @@ class LlmSettings(Section):
     connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
     first_token_timeout_s: float = Field(default=15.0, gt=0, le=300)
     between_tokens_timeout_s: float = Field(default=5.0, gt=0, le=60)
+
+    @field_validator("key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not all("!" <= character <= "~" for character in key.get_secret_value()):
+            raise ValueError("a key is made of ASCII letters, digits and signs")
+        return key
     max_answer_tokens: int = Field(default=160, ge=16)
     longest_answer_s: float = Field(default=45.0, ge=0)
     """An answer ends with the clause that crosses this much sound; 0 lets it be as long as it is."""

@@ -14,7 +14,7 @@ from models.llm.serve import ServerCommand
 from models.llm.server import Server, served_models
 from models.settings import WeightsSettings
 
-KEY = SecretStr("open sesame to tests")
+KEY = SecretStr("open-sesame-to-tests")
 MODEL = "smollm2-135m-instruct"
 START_S = 60.0
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from models.llm.server import Server
 
-KEY = SecretStr("open sesame to tests")
+KEY = SecretStr("open-sesame-to-tests")
 
 
 @dataclass

@@ -83,7 +83,7 @@ def _settings() -> LlmSettings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
-        raise EngineUnavailable(f"{name}: {first['msg']}.") from None
+        raise EngineUnavailable(f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
 def _parser() -> argparse.ArgumentParser:

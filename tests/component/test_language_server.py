@@ -103,7 +103,7 @@ async def test_a_server_that_is_killed_fails_the_answer_and_its_successor_answer
 
 def test_a_wrong_key_is_noticed_at_the_start(server: Server) -> None:
     llm = {"engine": "openai", "url": server.url, "start_wait_s": 0}
-    wrong = EngineSettings.model_validate({"llm": {**llm, "key": SecretStr("a wrong key")}})
+    wrong = EngineSettings.model_validate({"llm": {**llm, "key": SecretStr("a-wrong-key")}})
     with pytest.raises(EngineUnavailable, match="UNDERSTUDY_LLM__KEY"):
         create(wrong)
     assert create(EngineSettings.model_validate({"llm": {**llm, "key": KEY}}))

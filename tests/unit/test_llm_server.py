@@ -17,7 +17,7 @@ from models.llm.server import RETRY_S, Server, has_system_role, served_models
 from models.settings import EngineSettings, LlmSettings
 from models.weights import Catalog
 
-KEY = SecretStr("open sesame to tests")
+KEY = SecretStr("open-sesame-to-tests")
 GOOD = json.dumps({"object": "list", "data": [{"id": "mamaylm"}, {"id": "other"}]})
 
 
@@ -111,6 +111,13 @@ def test_an_address_is_the_servers_or_the_apis(url: str, api: str, root: str | N
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         LlmSettings(url=url)
+
+
+def test_a_key_that_fits_no_header_is_refused_without_being_told() -> None:
+    with pytest.raises(ValidationError) as refused:
+        LlmSettings(key=SecretStr("clé secrète"))
+    assert "a key is made of ASCII" in str(refused.value)
+    assert "secr" not in str(refused.value)
 
 
 def test_a_key_that_everybody_on_the_way_can_read_is_noticed() -> None:
