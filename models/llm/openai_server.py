@@ -11,14 +11,15 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 
 from models.errors import EngineFailed, EngineUnavailable
 from models.interfaces import Message
-from models.llm.chat import MESSAGE_OVERHEAD_TOKENS, TOO_LONG, alternating, fit, without_markup, without_system
+from models.llm.chat import MESSAGE_OVERHEAD_TOKENS, TOO_LONG, alternating, fit, without_markup
+from models.llm.dialect import Dialect, blames_system_role
 from models.llm.sampling import DEFAULT_SAMPLING, Sampling
 from models.llm.server import Server, has_system_role, served_models
 from models.llm.sse import DONE, EventReader, MalformedStream, RefusedInStream, delta
@@ -54,6 +55,10 @@ class _Trouble(EngineFailed):
         self.retry_after_s = retry_after_s
 
 
+class _BrokenOff(_Trouble):
+    """The server closed a response before its end."""
+
+
 class OpenAiServerModel:
     """LanguageModel on a server. A request that fails before the first token is tried once more, no other one."""
 
@@ -80,12 +85,10 @@ class OpenAiServerModel:
         self._context_tokens = context_tokens
         self._reserved_tokens = reserved_tokens
         self._sampling = sampling
-        self._system_role = system_role
+        self._dialect = Dialect(system_role)
         self._prefill = prefill
         self._timeouts = timeouts
         self._sleep = sleep
-        self._extended = True
-        """The server takes more settings than OpenAI's own API."""
         self._counter = TokenCounter(self._ask, model=model)
         self._turn = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
@@ -146,10 +149,11 @@ class OpenAiServerModel:
                 if began or tried or trouble.retry_after_s is None:
                     raise
                 tried, pause_s = True, trouble.retry_after_s
+                broke_off = isinstance(trouble, _BrokenOff)
             await self._sleep(pause_s)
-            if self._system_role is None and any(message.role == "system" for message in messages):
+            if broke_off and self._dialect.system_role is None and messages and messages[0].role == "system":
                 # llama-cpp-python's server says nothing but breaks off when a template fails on a streamed request.
-                self._system_role = await self._takes_system_role()
+                self._dialect = replace(self._dialect, system_role=await self._takes_system_role())
 
     async def _attempt(self, messages: list[Message], max_tokens: int) -> AsyncGenerator[str, None]:
         """One request. Raises EngineFailed, as _Trouble when the cause may pass."""
@@ -183,7 +187,7 @@ class OpenAiServerModel:
             if whole and not ends:
                 raise self._failed("gave up the answer for another request; give the double a server of its own.")
             if not ends:
-                raise self._trouble("broke the answer off; see its log.")
+                raise self._broken_off()
             if whole:
                 await self._finish(response)
         except MalformedStream as error:
@@ -194,60 +198,31 @@ class OpenAiServerModel:
             response.close()
 
     async def _open(self, messages: list[Message], max_tokens: int, deadline_s: float) -> aiohttp.ClientResponse:
-        """The response that streams the answer. Adapts to what the server refuses, once each."""
-        response = await self._post(self._body(messages, max_tokens), deadline_s)
-        if response.status == 200:
-            return response
-        reason = await self._reason(response)
-        if self._system_role is None and _blames_system_role(reason):
-            self._system_role = False
-            response = await self._post(self._body(messages, max_tokens), deadline_s)
-        elif self._extended and response.status in (400, 422):
-            self._extended = False
-            response = await self._post(self._body(messages, max_tokens), deadline_s)
-            self._extended = response.status != 200
-        if response.status == 200:
-            return response
-        response.close()
-        raise self._refused(response)
+        """The response that streams the answer. Learns from what the server refuses."""
+        dialect = self._dialect
+        while True:
+            request = dialect.request(self._model, messages, max_tokens=max_tokens, sampling=self._sampling)
+            response = await self._post(request, deadline_s)
+            if response.status == 200:
+                self._dialect = dialect
+                return response
+            other = dialect.adapted(response.status, await self._reason(response))
+            if other is None:
+                raise self._refused(response)
+            dialect = other
 
     async def _takes_system_role(self) -> bool | None:
         """Ask for one token, unstreamed, where a refusal has a reason; None when that fails for another one."""
         messages = [Message("system", "."), Message("user", ".")]
-        body = self._body(messages, 1) | {"stream": False}
+        request = self._dialect.request(self._model, messages, max_tokens=1, sampling=self._sampling, stream=False)
         try:
-            response = await self._post(body, _now_s() + self._timeouts.first_token_s)
+            response = await self._post(request, _now_s() + self._timeouts.first_token_s)
         except _Trouble:
             return None
         if response.status == 200:
             response.close()
             return True
-        return False if _blames_system_role(await self._reason(response)) else None
-
-    def _body(self, messages: list[Message], max_tokens: int) -> dict[str, Any]:
-        sampling = self._sampling
-        told = without_system(messages) if self._system_role is False else messages
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [{"role": message.role, "content": message.content} for message in alternating(told)],
-            "max_tokens": max_tokens,
-            "stream": True,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-        }
-        if sampling.seed is not None:
-            body["seed"] = sampling.seed
-        if sampling.stop:
-            body["stop"] = list(sampling.stop)
-        if self._extended:
-            body |= {
-                "top_k": sampling.top_k,
-                "min_p": sampling.min_p,
-                "repeat_penalty": sampling.repeat_penalty,
-                "repetition_penalty": sampling.repeat_penalty,  # vLLM's name
-                "cache_prompt": True,  # llama-server: keep what is common with the last prompt
-            }
-        return body
+        return False if blames_system_role(await self._reason(response)) else None
 
     async def _fitted(self, messages: Sequence[Message], max_tokens: int) -> list[Message] | None:
         """What of the conversation the context holds, or None when not even its last message fits."""
@@ -289,7 +264,7 @@ class OpenAiServerModel:
         except TimeoutError:
             raise self._silent(began=began) from None
         except (aiohttp.ClientError, OSError):
-            raise self._trouble("broke the answer off; see its log.") from None
+            raise self._broken_off() from None
 
     async def _finish(self, response: aiohttp.ClientResponse) -> None:
         """Read to the end, so that the next request can use the same connection."""
@@ -346,6 +321,9 @@ class OpenAiServerModel:
     def _trouble(self, what: str, retry_after_s: float | None = RETRY_AFTER_S) -> _Trouble:
         return _Trouble(str(self._failed(what)), retry_after_s)
 
+    def _broken_off(self) -> _BrokenOff:
+        return _BrokenOff(str(self._failed("broke the answer off; see its log.")))
+
     def _silent(self, *, began: bool) -> _Trouble:
         limit_s = self._timeouts.between_tokens_s if began else self._timeouts.first_token_s
         return self._trouble(f"has sent nothing for {limit_s:g} s; see its log.")
@@ -369,10 +347,6 @@ def _now_s() -> float:
 
 def _encoded(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
-
-
-def _blames_system_role(reason: str) -> bool:
-    return "system role" in reason.lower()
 
 
 def _pause_s(headers: Any) -> float | None:

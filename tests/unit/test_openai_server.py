@@ -110,6 +110,14 @@ async def test_a_service_that_knows_only_openais_settings_gets_only_those(server
     assert ["top_k" in body for body in server.bodies] == [True, False, False]
 
 
+async def test_a_service_with_another_name_for_the_longest_answer_gets_that(server: StandIn) -> None:
+    server.script = [status(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")]
+    async with client(server) as model:
+        assert await said(model, max_tokens=9) == ["Good", " morning", "."]
+    assert server.bodies[1]["max_completion_tokens"] == 9
+    assert "max_tokens" not in server.bodies[1]
+
+
 async def test_a_request_that_is_refused_either_way_is_asked_for_in_full_again(server: StandIn) -> None:
     server.script = [status(400), status(400)]
     async with client(server) as model:
@@ -358,6 +366,12 @@ async def test_what_fails_before_the_first_token_is_tried_once_more(server: Stan
     sentence = await failure(server, timeouts=QUICK, system_role=True)
     assert sentence.startswith(f"The language model's server at {server.server.name} ")
     assert len(server.requests) == 4
+
+
+async def test_a_server_that_hangs_is_asked_twice_and_nothing_else(server: StandIn) -> None:
+    server.script = [hanging(), silent]
+    assert "has sent nothing for 0.1 s" in await failure(server, timeouts=QUICK)
+    assert [body["stream"] for body in server.bodies] == [True, True]
 
 
 @pytest.mark.parametrize(
