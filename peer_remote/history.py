@@ -135,7 +135,7 @@ class History:
 
     def _tokens(self, exchanges: Iterable[Exchange]) -> int:
         """Tokens of `exchanges` after the summary."""
-        said = (Message("user", exchange.user + exchange.answer) for exchange in exchanges)
+        said = [message for one in exchanges for message in (Message("user", one.user), Message("user", one.answer))]
         return conversation_tokens(said) + estimated_tokens(self.summary)
 
     def _line(self, text: str | None) -> str:

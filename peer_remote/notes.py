@@ -20,7 +20,8 @@ MOST_SHOWN = 3
 _CANDIDATES = 12
 _MOST_STEMS = 24
 _STEM_CHARACTERS = 4
-"""Of a longer word the last two letters may differ, but not the first four."""
+"""Of a longer word the last two letters may differ, of a long one the last three, but never the first four."""
+_LONG_CHARACTERS = 8
 _SHARE = 0.5
 """Of the question's words that a passage must have."""
 
@@ -30,7 +31,8 @@ _STOP_WORDS = frozenset(
     "she her his him our its not but any some much many more most very just also please tell know think say said like "
     "want get got let make one going really yes well okay "
     "або але без був була було були вже від він вона вони воно все вам вас ваш ваша ваше для його який яка яке які "
-    "коли куди де чому хто що чого чим про при перед після під над між тебе тобі твій твоя твоє твої мене мені мій моя "
+    "коли куди де чому хто кого кому чий чия чиє що чого чим "
+    "про при перед після під над між тебе тобі твій твоя твоє твої мене мені мій моя "
     "моє мої нас нам наш наша наше цей ця це цього тут там так ні ще ось дуже можна може можеш скажи розкажи знаєш "
     "думаєш треба буде є як чи якщо тоді".split()
 )
@@ -97,7 +99,12 @@ def _stems(question: str) -> list[str]:
     """The beginnings of the words that tell what is asked, in lower case and each once."""
     words = [word for word in re.findall(r"[^\W_]+", question.lower()) if word not in _STOP_WORDS]
     telling = [word for word in words if len(word) > 2 or word.isdigit()]
-    return list(dict.fromkeys(word[: max(_STEM_CHARACTERS, len(word) - 2)] for word in telling))[-_MOST_STEMS:]
+    return list(dict.fromkeys(_stem(word) for word in telling))[-_MOST_STEMS:]
+
+
+def _stem(word: str) -> str:
+    ending = 3 if len(word) >= _LONG_CHARACTERS else 2
+    return word[: max(_STEM_CHARACTERS, len(word) - ending)]
 
 
 def _read(folder: Path) -> Iterator[tuple[str, str]]:
