@@ -95,6 +95,8 @@ class World:
     model: SlowModel
     options: dict[str, Any] = field(default_factory=dict)
     """More arguments of the conversation."""
+    longest: int = 24
+    """Exchanges in the history."""
     sent: list[tuple[float, Any]] = field(default_factory=list)
     played: list[tuple[float, Beat]] = field(default_factory=list)
 
@@ -102,7 +104,7 @@ class World:
         loop = asyncio.get_running_loop()
         self.now = loop.time
         self.stage = Stage(lead_ms=320)
-        self.history = History([Message("system", "persona")])
+        self.history = History([Message("system", "persona")], longest=self.longest)
         self.metrics = Metrics()
         clock = MediaClock(now=self.now, epoch_s=0.0)
         self.conversation = Conversation(
@@ -145,10 +147,10 @@ class World:
 ANSWER = "Well then, this is what I have to say about it today. And that is all."
 
 
-def scenario(script: Callable[[World], Any], answer: str = ANSWER, **options: Any) -> World:
+def scenario(script: Callable[[World], Any], answer: str = ANSWER, longest: int = 24, **options: Any) -> World:
     async def main() -> World:
         async with asyncio.TaskGroup() as tasks:
-            world = World(tasks, SlowModel(answer), options)
+            world = World(tasks, SlowModel(answer), options, longest)
             await script(world)
             world.conversation.interrupt()
             world.performing.cancel()

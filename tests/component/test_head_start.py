@@ -33,7 +33,7 @@ def test_an_answer_that_was_begun_in_time_costs_the_time_of_its_voice_alone(fina
         world.conversation.expect(LINE)
         await asyncio.sleep(1.001)
         world.conversation.say(final, source="spoken", speech_ended_s=world.now() - 0.5, transcribed_s=world.now())
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     first = world.speech_times(1)[0] - 1.001
@@ -62,7 +62,7 @@ def test_a_line_that_goes_on_throws_the_answer_away_and_gets_its_own() -> None:
         world.conversation.expect(LINE)
         await asyncio.sleep(1)
         world.conversation.say(LINE + " And yesterday?", source="spoken")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     assert [messages[-1].content for messages in world.model.asked] == [LINE, LINE + " And yesterday?"]
@@ -77,7 +77,7 @@ def test_a_new_partial_text_takes_the_place_of_the_one_before_and_the_same_goes_
             world.conversation.expect(text)
             await asyncio.sleep(0.3)
         world.conversation.say(LINE, source="spoken")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     assert [messages[-1].content for messages in world.model.asked] == ["What?", LINE]
@@ -90,7 +90,7 @@ def test_a_line_that_is_over_while_its_answer_is_begun_is_answered_once(wait_s: 
         world.conversation.expect(LINE)
         await asyncio.sleep(wait_s)
         world.conversation.say(LINE, source="spoken")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     assert answered(world) == ("finished", ANSWER)
@@ -103,7 +103,7 @@ def test_what_changed_meanwhile_counts() -> None:
         await asyncio.sleep(1)
         world.conversation.overhear("He was at home.")
         world.conversation.say(LINE, source="spoken")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     assert world.model.asked[-1][-1].content == f"(meanwhile others said:\n- He was at home.)\n{LINE}"
@@ -126,7 +126,7 @@ def test_whatever_else_is_wanted_gets_the_model(wish: str) -> None:
                 world.conversation.close()
         await asyncio.sleep(0.01)
         assert world.model.working == (wish == "draft")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     assert world.model.most_working == 1 and counted(world, "thrown_away") == 1
@@ -139,7 +139,7 @@ def test_a_model_is_let_go_when_the_line_is_never_over() -> None:
         await asyncio.sleep(LONGEST_WAIT_S + 1)
         assert world.model.working == 0
         world.conversation.say(LINE, source="spoken")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     assert answered(world) == ("finished", ANSWER) and len(world.model.asked) == 2
@@ -154,7 +154,7 @@ def test_a_model_that_breaks_too_early_gets_another_chance(fail_after: int) -> N
         await asyncio.sleep(1)
         world.model.fail_after = None
         world.conversation.say(LINE, source="spoken")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     assert answered(world) == ("finished", ANSWER)
@@ -167,10 +167,10 @@ def test_a_model_that_breaks_later_breaks_off_the_answer() -> None:
         world.conversation.expect(LINE)
         await asyncio.sleep(1)
         world.conversation.say(LINE, source="spoken")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
         world.model.fail_after = None
         world.conversation.say("Again", source="typed")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     assert [ended.reason for ended in world.of(protocol.TurnEnded)] == ["failed", "finished"]
@@ -187,7 +187,7 @@ def test_an_answer_begun_ahead_can_be_interrupted_at_any_moment(after_s: float) 
         await asyncio.sleep(0.02)
         assert world.model.working == 0
         world.conversation.say("Something else", source="typed")
-        await asyncio.sleep(15)
+        await asyncio.sleep(8)
 
     world = scenario(script)
     assert [ended.reason for ended in world.of(protocol.TurnEnded)] == ["interrupted", "finished"]

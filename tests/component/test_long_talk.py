@@ -18,7 +18,7 @@ SHORT = "Sure, that is fine."
 def test_an_answer_that_is_too_long_ends_with_the_clause_that_crosses_the_limit() -> None:
     async def script(world: World) -> None:
         world.conversation.say("Tell me", source="typed")
-        await asyncio.sleep(30)
+        await asyncio.sleep(12)
 
     world = scenario(script, LONG, longest_answer_s=6.0)
     ended = world.last(protocol.TurnEnded)
@@ -31,11 +31,11 @@ def test_an_answer_that_is_too_long_ends_with_the_clause_that_crosses_the_limit(
 
 def test_words_that_somebody_wrote_are_never_cut() -> None:
     async def script(world: World) -> None:
-        world.conversation.speak(LONG, answers=None)
-        await asyncio.sleep(90)
+        world.conversation.speak(ANSWER, answers=None)
+        await asyncio.sleep(8)
 
-    world = scenario(script, longest_answer_s=6.0)
-    assert world.last(protocol.TurnEnded).text == LONG.strip()
+    world = scenario(script, longest_answer_s=1.0)
+    assert world.last(protocol.TurnEnded).text == ANSWER
 
 
 def test_marks_that_the_model_writes_are_neither_said_nor_remembered() -> None:
@@ -49,11 +49,12 @@ def test_marks_that_the_model_writes_are_neither_said_nor_remembered() -> None:
     assert world.history.messages()[-1] == Message("assistant", said)
 
 
-async def talk(world: World, turns: int) -> None:
+async def talk(world: World) -> None:
+    """Four exchanges, one more than there is room for at ease."""
     world.model.answer = SHORT
-    for turn in range(turns):
+    for turn in range(4):
         world.conversation.say(f"Question {turn}", source="typed")
-        await asyncio.sleep(3)
+        await asyncio.sleep(2.5)
     world.model.answer = NOTES
 
 
@@ -63,25 +64,25 @@ def requests(world: World) -> list[Sequence[Message]]:
 
 def test_what_no_longer_fits_is_condensed_while_nobody_waits_and_told_to_the_operator() -> None:
     async def script(world: World) -> None:
-        await talk(world, 19)
+        await talk(world)
         assert requests(world) == []
         await asyncio.sleep(CALM_S + 5)
         assert len(requests(world)) == 1
         assert world.history.summary == NOTES
         assert world.model.prefilled[-1] == world.history.messages(), "the next answer is as fast as ever"
-        await asyncio.sleep(60)
+        await asyncio.sleep(10)
 
-    world = scenario(script)
+    world = scenario(script, longest=4)
     assert len(requests(world)) == 1
     assert [told.summary for told in world.of(protocol.Remembered)] == [NOTES]
-    assert world.history.messages()[1].content == f"(earlier: {NOTES})\nQuestion 7"
-    assert world.loud_times()[-1] < 19 * 3, "nobody hears the notes"
+    assert world.history.messages()[1].content == f"(earlier: {NOTES})\nQuestion 2"
+    assert world.loud_times()[-1] < 4 * 2.5, "nobody hears the notes"
 
 
 @pytest.mark.parametrize("wish", ["say", "draft", "expect", "interrupt", "overhear", "speak"])
 def test_the_notes_give_way_to_whatever_is_wanted(wish: str) -> None:
     async def script(world: World) -> None:
-        await talk(world, 19)
+        await talk(world)
         for _ in range(200):
             await asyncio.sleep(TOKEN_S)
             if requests(world):
@@ -108,20 +109,20 @@ def test_the_notes_give_way_to_whatever_is_wanted(wish: str) -> None:
         assert world.of(protocol.Remembered) == [] and world.of(protocol.Error) == []
         world.conversation.close()
 
-    scenario(script)
+    scenario(script, longest=5)
 
 
 def test_a_summary_that_fails_is_tried_again_after_the_next_answer() -> None:
     async def script(world: World) -> None:
-        await talk(world, 19)
+        await talk(world)
         world.model.fail_after = 3
-        await asyncio.sleep(CALM_S + 30)
+        await asyncio.sleep(CALM_S + 8)
         assert len(requests(world)) == 1 and world.history.summary == ""
         world.model.fail_after = None
         world.conversation.say("One more", source="typed")
-        await asyncio.sleep(CALM_S + 30)
+        await asyncio.sleep(CALM_S + 8)
 
-    world = scenario(script)
+    world = scenario(script, longest=4)
     assert len(requests(world)) == 2 and world.history.summary == NOTES
     assert world.of(protocol.Error) == []
 
