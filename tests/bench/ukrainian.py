@@ -27,7 +27,7 @@ LINES = (
     "Гаразд, я подумаю і передзвоню вам пізніше.",
     "Увечері обіцяють сильний вітер і сніг.",
 )
-VOICES = ("if_sara", "im_nicola", "ef_dora", "em_alex", "af_heart", "am_michael")
+VOICES = ("ef_dora", "em_alex", "af_heart", "am_michael")
 DEFAULTS = {"af_heart": "female", "am_michael": "male"}
 """The voices of the settings, and the figure of the Ukrainian voice that goes with each."""
 

@@ -46,16 +46,16 @@ def sounds(word: str) -> str:
 @pytest.mark.parametrize(
     ("written", "spoken"),
     [
-        ("яма юрба їжа є моє", "jɑmɑ juɾbɑ jiʒɑ jˈɛ mɔjɛ"),
-        ("п'яний з'їзд об'єкт", "pjɑnɪj zjˈizd ɔbjɛkt"),
-        ("ляля люди синє", "lʲɑlʲɑ lʲudɪ sɪɲɛ"),
+        ("яма юрба їжа є моє", "jama juɾba jiʒa jˈɛ mɔjɛ"),
+        ("п'яний з'їзд об'єкт", "pjanɪj zjˈizd ɔbjɛkt"),
+        ("ляля люди синє", "ljalja ljudɪ sɪɲɛ"),
         ("день сіль тінь", "dˈɛɲ sˈilʲ tˈiɲ"),
         ("щедрий борщ", "ʃʧɛdɾɪj bˈɔɾʃʧ"),
-        ("ґава гора", "ɡɑvɑ hɔɾɑ"),
+        ("ґава гора", "ɡava hɔɾa"),
         ("дзвін джем", "ʣvˈin ʤˈɛm"),
-        ("правда був вовк", "pɾɑwdɑ bˈuw vˈɔwk"),
+        ("правда був вовк", "pɾawda bˈuw vˈɔwk"),
         ("львів", "lʲvˈiw"),
-        ("вулиця вітер", "vulɪʦʲɑ vitɛɾ"),
+        ("вулиця вітер", "vulɪʦja vitɛɾ"),
     ],
 )
 def test_letters_sound_as_they_are_written(written: str, spoken: str) -> None:
@@ -65,15 +65,15 @@ def test_letters_sound_as_they_are_written(written: str, spoken: str) -> None:
 @pytest.mark.parametrize(
     ("written", "spoken"),
     [
-        ("просьба боротьба вокзал", "pɾɔzʲbɑ bɔɾɔdʲbɑ vɔɡzɑl"),
+        ("просьба боротьба вокзал", "pɾɔzʲba bɔɾɔdʲba vɔɡzal"),
         ("дуб ніж", "dˈub nˈiʒ"),
         ("легко", "lɛxkɔ"),
-        ("сміється граються", "smijɛʦʲʦʲɑ hɾɑjuʦʲʦʲɑ"),
-        ("дивишся", "dɪvɪsʲsʲɑ"),
-        ("людський братський", "lʲuʦʲkɪj bɾɑʦʲkɪj"),
-        ("пісня щастя", "pisʲɲɑ ʃʧɑsʲtʲɑ"),
+        ("сміється граються", "smijɛʦʲʦja hɾajuʦʲʦja"),
+        ("дивишся", "dɪvɪsʲsja"),
+        ("людський братський", "ljuʦʲkɪj bɾaʦʲkɪj"),
+        ("пісня щастя", "pisʲɲa ʃʧasʲtja"),
         ("зшити зчистити", "ʃʃɪtɪ ʃʧɪstɪtɪ"),
-        ("шістнадцять", "ʃisnɑʦʲʦʲɑtʲ"),
+        ("шістнадцять", "ʃisnaʦʲʦjatʲ"),
     ],
 )
 def test_neighbours_change_each_other(written: str, spoken: str) -> None:
@@ -81,12 +81,12 @@ def test_neighbours_change_each_other(written: str, spoken: str) -> None:
 
 
 def test_a_word_is_stressed_where_the_dictionary_says(ukrainian: Ukrainian) -> None:
-    assert ukrainian.phonemes("Привіт, Одеса!") == "pɾɪvˈit, ɔdˈɛsɑ!"
-    assert ukrainian.phonemes("завжди") == "zˈɑwʒdɪ"
+    assert ukrainian.phonemes("Привіт, Одеса!") == "pɾɪvˈit, ɔdˈɛsa!"
+    assert ukrainian.phonemes("завжди") == "zˈawʒdɪ"
 
 
 def test_a_word_of_one_vowel_needs_no_dictionary_and_little_words_lean_on_others(ukrainian: Ukrainian) -> None:
-    assert ukrainian.phonemes("хліб і сіль на стіл") == "xlˈib i sˈilʲ nɑ stˈil"
+    assert ukrainian.phonemes("хліб і сіль на стіл") == "xlˈib i sˈilʲ na stˈil"
 
 
 def test_a_written_stress_wins(ukrainian: Ukrainian) -> None:
@@ -108,8 +108,8 @@ def test_a_word_that_no_dictionary_has_is_stressed_by_its_ending_or_its_prefix(s
 
 
 def test_latin_words_are_left_to_english_and_punctuation_keeps_its_place(ukrainian: Ukrainian) -> None:
-    assert ukrainian.phonemes("Це Wi-Fi — так?") == "ʦɛ <Wi-Fi> — tˈɑk?"
-    assert ukrainian.phonemes(", так. — дні…") == "tˈɑk. — dnˈi…"
+    assert ukrainian.phonemes("Це Wi-Fi — так?") == "ʦɛ <Wi-Fi> — tˈak?"
+    assert ukrainian.phonemes(", так. — дні…") == "tˈak. — dnˈi…"
 
 
 def test_damaged_weights_say_what_to_do(tmp_path: Path) -> None:
