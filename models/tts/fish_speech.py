@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_SAMPLES: Final = 60 * SPEECH_RATE_HZ
 """A clause of 20 words lasts under 10 s; the server itself stops at 48 s."""
+_LARGE_SAMPLES: Final = SPEECH_RATE_HZ
+_LEAD_S: Final = 0.6
+"""Sound that the stage and the face want to have in advance: twice the default lead of the stage."""
 _ASK_S: Final = 60.0
 _PROBE_S: Final = 0.5
 
@@ -89,6 +92,9 @@ class _Clause:
 
     def __init__(self, api: FishSpeechApi, line: str, level: Leveller) -> None:
         self._ready: list[Samples] = []
+        self._begun_s: float | None = None
+        """When the first sound was handed out; it is not played before."""
+        self._handed_out_s = 0.0
         self._came = asyncio.Event()
         self._wanted = True
         self._deadline: asyncio.Timeout | None = None
@@ -98,19 +104,40 @@ class _Clause:
         self.task.add_done_callback(self._done)
 
     async def next(self) -> Samples:
-        """All sound that is there and was not handed out; empty at the end. Raises EngineFailed."""
-        while not self._ready:
-            if self.task.done():
-                if self._error is not None:
-                    raise self._error
-                if self.task.cancelled():
-                    raise EngineFailed("The voice was closed amid a clause.")
-                return np.zeros(0, np.float32)
+        """All sound that is there and was not handed out; empty at the end. Raises EngineFailed.
+
+        The first comes at once. While what was handed out still lasts, more is waited for: whoever keeps a few pieces
+        in advance then keeps the whole rest of a clause, and asks for the next one early.
+        """
+        now_s = asyncio.get_running_loop().time
+        while not self.task.done():
+            patience_s = self._patience_s(now_s()) if self._ready else None
+            if patience_s is not None and patience_s <= 0:
+                break
             self._came.clear()
-            await self._came.wait()
-        samples: Samples = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready)
-        self._ready.clear()
-        return samples
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._came.wait()
+            except TimeoutError:
+                break
+        if self._ready:
+            samples: Samples = np.concatenate(self._ready)
+            self._ready.clear()
+            if self._begun_s is None:
+                self._begun_s = now_s()
+            self._handed_out_s += len(samples) / SPEECH_RATE_HZ
+            return samples
+        if self._error is not None:
+            raise self._error
+        if self.task.cancelled():
+            raise EngineFailed("The voice was closed amid a clause.")
+        return np.zeros(0, np.float32)
+
+    def _patience_s(self, now_s: float) -> float:
+        """How long a larger piece may be waited for."""
+        if self._begun_s is None or sum(map(len, self._ready)) >= _LARGE_SAMPLES:
+            return 0.0
+        return self._begun_s + self._handed_out_s - now_s - _LEAD_S
 
     def abandon(self, drain_s: float) -> None:
         """Nobody wants the rest: let the server finish it within `drain_s`, then hang up."""

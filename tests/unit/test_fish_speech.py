@@ -260,11 +260,13 @@ async def test_the_next_clause_is_asked_for_while_the_first_one_plays(
     server: FishServer, voice: FishSpeechSynthesizer
 ) -> None:
     async def answer() -> AsyncGenerator[Speech, None]:
-        for text in ("One two three four.", "Five."):
+        for text in ("One two three four five six seven eight nine ten.", "Eleven."):
             async with aclosing(voice.stream(text)) as pieces:
                 async for piece in pieces:
                     yield piece
 
     async with aclosing(prefetch(answer(), ahead=SPEECH_AHEAD)) as speech, asyncio.timeout(10):
-        await anext(speech)
+        played_samples = 0
+        while played_samples < SPEECH_RATE_HZ // 2:
+            played_samples += len((await anext(speech)).samples)
         await asyncio.to_thread(server.until_asked, 2)
