@@ -55,8 +55,8 @@ class Aside:
         self._expecting: asyncio.Task[None] | None = None
         self._drafting: asyncio.Task[None] | None = None
         self._head: HeadStart | None = None
-        self.condensing = False
-        """Whether the model is busy with what was said long ago."""
+        self.remembering = False
+        """Whether it waits for a calm moment, or the model is busy with what was said long ago."""
 
     def expect(self, text: str | None, *, calm: bool = True) -> None:
         """Bring the conversation, and what the user is saying, into the model's cache unless it is drafting.
@@ -116,15 +116,15 @@ class Aside:
 
     async def _remember(self) -> None:
         """Condense what no longer fits, once it has been calm for a while."""
-        await asyncio.sleep(CALM_S)
-        self.condensing = True
+        self.remembering = True
         try:
+            await asyncio.sleep(CALM_S)
             summary = await condense(self._llm, self._history)
         except ModelError as error:
             logger.warning("summary_failed", extra={"code": error.code})
             return
         finally:
-            self.condensing = False
+            self.remembering = False
         if summary is not None:
             self._remembered(summary)
             await self._llm.prefill(self._prompt.messages())

@@ -149,7 +149,7 @@ class Conversation:
 
     def interrupt(self) -> None:
         """Stop at once and listen."""
-        if self._stop() or self._aside.condensing:
+        if self._stop() or self._aside.remembering:
             self._think_ahead(calm=False)
 
     def hold(self) -> None:

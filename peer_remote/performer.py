@@ -90,6 +90,7 @@ class Performer:
             longest=max(FEWEST_EXCHANGES, settings.llm.context_tokens // EXCHANGE_TOKENS),
             budget_tokens=settings.llm.context_tokens - settings.llm.max_answer_tokens - RESERVED_TOKENS,
         )
+        self._notes = None if settings.persona.notes_dir is None else Notes(settings.persona.notes_dir)
         self._ears = ears
         self._tasks = tasks
         self._wire = wire
@@ -110,7 +111,7 @@ class Performer:
             send=self._broadcast,
             metrics=metrics,
             media_s=self._clock.media_s,
-            notes=None if settings.persona.notes_dir is None else Notes(settings.persona.notes_dir),
+            notes=self._notes,
             preemptive=settings.llm.preemptive,
             longest_answer_s=settings.llm.longest_answer_s or None,
         )
@@ -179,6 +180,8 @@ class Performer:
     async def aclose(self) -> None:
         """Stop talking for good and close every session."""
         self.conversation.close()
+        if self._notes is not None:
+            self._notes.close()
         for inbox in self._inboxes.values():
             if inbox.full():
                 inbox.get_nowait()

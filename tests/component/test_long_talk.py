@@ -112,6 +112,16 @@ def test_the_notes_give_way_to_whatever_is_wanted(wish: str) -> None:
     scenario(script, longest=5)
 
 
+def test_somebody_who_begins_to_speak_is_not_kept_waiting_by_notes() -> None:
+    async def script(world: World) -> None:
+        await talk(world)
+        world.conversation.interrupt()
+        await asyncio.sleep(CALM_S + 5)
+        assert requests(world) == []
+
+    scenario(script, longest=4)
+
+
 def test_a_summary_that_fails_is_tried_again_after_the_next_answer() -> None:
     async def script(world: World) -> None:
         await talk(world)
