@@ -1,7 +1,7 @@
 """Ukrainian numerals and the nouns that are counted, in every case.
 
-num2words knows the nominative only, no ordinal but the masculine, and of what it counts only currencies; here all forms
-come from tables (Ukrainian orthography of 2019, paragraphs 105 to 107).
+num2words has no ordinals but the masculine nominative, does not decline zero, and errs in the cases of round numbers:
+двохста, тисячи, дев'яностами, стах. Here all forms come from tables; elsewhere the two agree.
 """
 
 from dataclasses import dataclass

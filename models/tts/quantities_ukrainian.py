@@ -23,7 +23,7 @@ _MONTH: Final = "|".join(_MONTHS)
 
 _CASE_AFTER: Final[dict[str, Case]] = {
     **dict.fromkeys(
-        "до від без для після близько біля більше менше понад_ протягом упродовж з із зі серед крім проти коло".split(),
+        "до від без для після близько біля більше менше протягом упродовж з із зі серед крім проти коло".split(),
         "gen",
     ),
     **dict.fromkeys("між перед над".split(), "ins"),
@@ -41,6 +41,14 @@ _CASE_OF_ENDING: Final[tuple[tuple[tuple[str, ...], Case], ...]] = (
     (("ами", "ями", "ьми", "има"), "ins"),
     (("ам", "ям"), "dat"),
 )
+_ONE_BEFORE: Final[tuple[tuple[tuple[str, ...], tuple[Case, Gender]], ...]] = (
+    (("ою", "ею", "єю"), ("ins", "f")),
+    (("ом", "ем", "єм"), ("ins", "m")),
+    (("у", "ю"), ("acc", "f")),
+    (("а", "я"), ("nom", "f")),
+    (("о", "е", "є"), ("nom", "n")),
+)
+"""What one is before a singular noun with such an ending."""
 _FEMININE: Final = re.compile(
     r"(?:гривні|копійки|тисячі|години|хвилини|секунди|доби|ночі|речі|ідеї|людини|особи|жінки|дівчини|дочки|доньки|сестри"
     r"|подруги|книги|вулиці|школи|машини|камери|фрази|теми|групи|кави|країни|області|проблеми|програми|мови|квартири"
@@ -82,6 +90,7 @@ _CARDINAL_ENDINGS: Final[dict[str, Case]] = {
     "ти": "gen", "и": "gen", "ма": "ins", "ох": "gen", "ьох": "gen", "ом": "dat", "ьом": "dat", "ьма": "ins"
 }  # fmt: skip
 _ROMAN: Final = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_CASES_OF_YEAR: Final[dict[str, Case]] = {"рік": "nom", "року": "gen", "році": "loc", "роком": "ins"}
 _PARTS: Final = {1: "десят", 2: "сот", 3: "тисячн"}
 
 
@@ -161,14 +170,9 @@ def _named_date(match: re.Match[str]) -> str:
 
 
 def _year(match: re.Match[str]) -> str:
-    number, word = int(match["year"]), (match["noun"] or "").lower()
     after_in = (match["before"] or "").lower() in ("у", "в")
-    if word in ("р", "р."):
-        word = "році" if after_in else "року"
-    if not word:
-        word = "році"
-    case: Case = {"рік": "nom", "року": "gen", "році": "loc", "року́": "gen", "роком": "ins", "роки": "nom"}[word]  # type: ignore[assignment]
-    return _with(match, f"{ordinal(number, case)} {word}")
+    word = match["noun"] if match["noun"] in _CASES_OF_YEAR else "році" if after_in else "року"
+    return _with(match, f"{ordinal(int(match['year']), _CASES_OF_YEAR[word])} {word}")
 
 
 def _years(match: re.Match[str]) -> str:
@@ -292,7 +296,8 @@ def _counted_word(match: re.Match[str]) -> str:
     written, word = match["amount"], match["noun"] or ""
     whole, decimals = _split(written)
     tail = f"{match['space']}{word}" if word else ""
-    case, gender = _case(match["before"]), "m"
+    case = _case(match["before"])
+    gender: Gender = "m"
     last = word.lower().replace("\u0301", "")
     if decimals or len(whole) > MOST_DIGITS or (len(whole) > 1 and whole.startswith("0")):
         return _with(match, number_words(written, case) + tail)
@@ -306,7 +311,7 @@ def _counted_word(match: re.Match[str]) -> str:
         case = next((found for endings, found in _CASE_OF_ENDING if last.endswith(endings)), case)
         if number % 10 == 2 and last not in _MASCULINE and _FEMININE.fullmatch(last):
             gender = "f"
-    return _with(match, cardinal(number, case, gender) + tail)  # type: ignore[arg-type]
+    return _with(match, cardinal(number, case, gender) + tail)
 
 
 def _of_one(word: str, case: Case, before: str) -> tuple[Case, Gender]:
@@ -315,13 +320,7 @@ def _of_one(word: str, case: Case, before: str) -> tuple[Case, Gender]:
         return "gen", "f" if word.endswith(("и", "і", "ї")) else "m"
     if before in ("у", "в", "на", "о", "об", "при", "по") and word.endswith(("і", "ї")):
         return "loc", "f"
-    for endings, found, gender in (
-        (("ою", "ею", "єю"), "ins", "f"), (("ом", "ем", "єм"), "ins", "m"), (("у", "ю"), "acc", "f"),
-        (("а", "я"), "nom", "f"), (("о", "е", "є"), "nom", "n"),
-    ):  # fmt: skip
-        if word.endswith(endings):
-            return found, gender  # type: ignore[return-value]
-    return case, "m"
+    return next((found for endings, found in _ONE_BEFORE if word.endswith(endings)), (case, "m"))
 
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
@@ -372,7 +371,7 @@ _RULES: Final[tuple[Rule, ...]] = (
         _named_date,
     ),
     (re.compile(rf"{_BEFORE}(?P<first>[12]\d{{3}})\s?[-–—]\s?(?P<last>[12]\d{{3}})\s?(?:рр\.?|роки){_END}"), _years),
-    (re.compile(rf"{_BEFORE}{_YEAR}(?:-(?:й|го|му|ому|м))?\s?(?P<noun>рік|року|році|роком|роки|р\.){_END}"), _year),
+    (re.compile(rf"{_BEFORE}{_YEAR}(?:-(?:й|го|му|ому|м))?\s?(?P<noun>рік|року|році|роком|р\.){_END}"), _year),
     (re.compile(rf"(?<![{_LETTER}])(?P<before>[УуВв])\s+{_YEAR}(?P<noun>)(?=\s*(?:[,;:!?)]|\.(?!\d)|$))"), _year),
     (
         re.compile(
