@@ -4,13 +4,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 
 class Section(BaseModel):
     """A frozen group of settings that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _fits_a_header(key: SecretStr) -> SecretStr:
+    if not all("!" <= character <= "~" for character in key.get_secret_value()):
+        raise ValueError("a key is made of ASCII letters, digits and signs")
+    return key
+
+
+Key = Annotated[SecretStr, AfterValidator(_fits_a_header)]
+"""What proves to a server who we are."""
 
 
 class WeightsSettings(Section):
@@ -57,7 +67,7 @@ class LlmSettings(Section):
     """Strings that end an answer; in the environment a JSON list."""
     url: str = Field(default="http://127.0.0.1:8001", pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")
     """The server; without a path, /v1 below it."""
-    key: SecretStr | None = None
+    key: Key | None = None
     """The server's key, which also `python -m models.llm serve` takes."""
     served_model: str = "auto"
     """The model's name on the server; auto takes the one that it lists first."""
@@ -70,13 +80,6 @@ class LlmSettings(Section):
     connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
     first_token_timeout_s: float = Field(default=15.0, gt=0, le=300)
     between_tokens_timeout_s: float = Field(default=5.0, gt=0, le=60)
-
-    @field_validator("key")
-    @classmethod
-    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None and not all("!" <= character <= "~" for character in key.get_secret_value()):
-            raise ValueError("a key is made of ASCII letters, digits and signs")
-        return key
     max_answer_tokens: int = Field(default=160, ge=16)
     longest_answer_s: float = Field(default=45.0, ge=0)
     """An answer ends with the clause that crosses this much sound; 0 lets it be as long as it is."""
@@ -105,7 +108,7 @@ class FishSpeechSettings(Section):
     """OpenAudio S1-mini, the cloned voice, behind Fish Speech's server."""
 
     url: str = Field(default="http://127.0.0.1:8002", pattern=r"^https?://[^\s/?#@]+/?$")
-    key: SecretStr | None = None
+    key: Key | None = None
     """The key that the server was started with, which `python -m models.tts serve` takes as well."""
     reference: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_-]{1,64}$")
     """The voice: a name that `python -m models.tts references add` gave to a recording."""

@@ -20,6 +20,7 @@ from models.tts.english import English
 from models.tts.kokoro_model import KokoroModel, Stop
 from models.tts.language import Language, language_of
 from models.tts.lexicon import Lexicon
+from models.tts.markers import undirected
 from models.tts.pieces import sentences, shorter
 from models.tts.stress_ukrainian import Stress
 from models.tts.ukrainian import Ukrainian
@@ -98,6 +99,7 @@ class KokoroSynthesizer:
         return self._speakers[self._language]
 
     def _speak(self, text: str, stop: Stop) -> Generator[Speech, None, None]:
+        text = undirected(text)
         speaker = self._speaker(text)
         for sentence in sentences(speaker.speakable(text)):
             for piece in shorter(self._model.symbols(speaker.phonemes(sentence)), most=_MOST_SYMBOLS_AT_ONCE):

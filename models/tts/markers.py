@@ -38,7 +38,7 @@ def directed(text: str, spoken: Callable[[str], str], *, markers: bool = True) -
 
     Empty when there is nothing to say; a marker alone is nothing. Without `markers` all are left out.
     """
-    text = _DIRECTION.sub(lambda match: _kept(match, markers), text)
+    text = _DIRECTION.sub(lambda match: _kept(match, markers=markers), text)
     parts: list[str] = []
     words = False
     position = 0
@@ -56,7 +56,12 @@ def directed(text: str, spoken: Callable[[str], str], *, markers: bool = True) -
     return " ".join([*parts, part] if part else _without_last_markers(parts))
 
 
-def _kept(match: re.Match[str], markers: bool) -> str:
+def undirected(text: str) -> str:
+    """`text` without markers and stage directions, for a voice that would read them aloud."""
+    return _DIRECTION.sub(lambda match: _kept(match, markers=False), text)
+
+
+def _kept(match: re.Match[str], *, markers: bool) -> str:
     """A direction as it stays in the text: known markers if they are wanted, and asides."""
     inside = _inside(match)
     if inside.lower() in MARKERS:

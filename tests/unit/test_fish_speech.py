@@ -19,7 +19,7 @@ from peer_remote.flow import prefetch
 from peer_remote.turn import SPEECH_AHEAD
 from tests.fish_server import RATE_HZ, WORD_SAMPLES, Fault, FishServer, tones, wav
 
-KEY = "a key that nobody may see"
+KEY = "a-key-that-nobody-may-see"
 LINE = "one two three four five six seven eight."
 
 

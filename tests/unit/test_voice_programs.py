@@ -23,7 +23,7 @@ from models.tts.serve import serve
 from tests.fish_server import FishServer
 from tests.unit.test_reference_check import RATE_HZ, recording
 
-KEY = "a key that nobody may see"
+KEY = "a-key-that-nobody-may-see"
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "UNDERSTUDY_TTS__FISH_SPEECH__"
 
@@ -133,6 +133,14 @@ def test_what_cannot_be_done_is_one_sentence(
     assert "refuses the key" in run(capsys, "references", "list")[2]
     monkeypatch.setenv(f"{PREFIX}TEMPERATURE", "7")
     assert f"{PREFIX}TEMPERATURE" in run(capsys, "references", "list")[2]
+
+
+def test_a_key_that_no_header_can_carry_is_refused_without_being_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}KEY", "one\nline too many")
+    code, _, err = run(capsys, "references", "list")
+    assert code == 1 and f"{PREFIX}KEY" in err and "line too many" not in err
 
 
 async def test_a_recording_longer_than_the_recognizer_takes_is_heard_in_parts(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from models.tts.any_language import spoken
-from models.tts.markers import directed
+from models.tts.markers import directed, undirected
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,11 @@ def test_known_markers_stay_and_everything_else_is_words(written: str, said: str
 
 def test_markers_can_be_left_out() -> None:
     assert directed("(excited) Hello (laughing) there!", spoken, markers=False) == "Hello there!"
+
+
+def test_a_voice_without_markers_keeps_asides_and_drops_directions() -> None:
+    text = "(excited) It costs five (about [sic] six) (laughing), *sighs* see [the page](https://example.org)."
+    assert undirected(text).split() == "It costs five (about [sic] six) , see [the page](https://example.org).".split()
 
 
 @pytest.mark.parametrize("text", ["Привіт (так) [ні] {ось}", "Hello (yes or no) [why] {here}", "a (b (c)) d"])
