@@ -21,8 +21,16 @@ ENGINES: dict[Kind, dict[str, str]] = {
     "vad": {"silero": "models.vad.silero:create", "energy": "models.vad.energy:create"},
     "turn": {"smart_turn": "models.turn.smart_turn:create", "always": "models.turn.always:create"},
     "asr": {"faster_whisper": "models.asr.faster_whisper:create", "scripted": "models.asr.scripted:create"},
-    "llm": {"llama_cpp": "models.llm.llama_cpp:create", "scripted": "models.llm.scripted:create"},
-    "tts": {"kokoro": "models.tts.kokoro:create", "tone": "models.tts.tone:create"},
+    "llm": {
+        "llama_cpp": "models.llm.llama_cpp:create",
+        "openai": "models.llm.openai_server:create",
+        "scripted": "models.llm.scripted:create",
+    },
+    "tts": {
+        "kokoro": "models.tts.kokoro:create",
+        "fish_speech": "models.tts.fish_speech:create",
+        "tone": "models.tts.tone:create",
+    },
     "face": {
         "auto": "models.face.choice:create",
         "musetalk": "models.face.musetalk.create:create",

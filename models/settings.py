@@ -3,14 +3,24 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from platformdirs import user_cache_path
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from platformdirs import user_cache_path, user_data_path
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 
 class Section(BaseModel):
     """A frozen group of settings that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _fits_a_header(key: SecretStr) -> SecretStr:
+    if not all("!" <= character <= "~" for character in key.get_secret_value()):
+        raise ValueError("a key is made of ASCII letters, digits and signs")
+    return key
+
+
+Key = Annotated[SecretStr, AfterValidator(_fits_a_header)]
+"""What proves to a server who we are."""
 
 
 class WeightsSettings(Section):
@@ -38,19 +48,98 @@ class AsrSettings(Section):
 
 
 class LlmSettings(Section):
-    engine: Literal["llama_cpp", "scripted"] = "llama_cpp"
+    engine: Literal["llama_cpp", "openai", "scripted"] = "llama_cpp"
+    """openai is any server that speaks OpenAI's chat completions: llama.cpp's, vLLM, Ollama, a hosted service."""
     model: str = "qwen2.5-coder-1.5b-instruct"
+    """A name of the catalog, for the engine in this process."""
+    lora: Path | None = None
+    """A LoRA adapter as a GGUF file, for the engine in this process and for `python -m models.llm serve`."""
     context_tokens: int = Field(default=4096, ge=512)
+    """At most what the server was started with."""
     threads: int = Field(default=2, ge=1)
     temperature: float = Field(default=0.7, ge=0, le=2)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    top_k: int = Field(default=40, ge=0)
+    min_p: float = Field(default=0.05, ge=0, lt=1)
+    repeat_penalty: float = Field(default=1.0, ge=1, le=2)
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    stop: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(default=(), max_length=4)
+    """Strings that end an answer; in the environment a JSON list."""
+    url: str = Field(default="http://127.0.0.1:8001", pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")
+    """The server; without a path, /v1 below it."""
+    key: Key | None = None
+    """The server's key, which also `python -m models.llm serve` takes."""
+    served_model: str = "auto"
+    """The model's name on the server; auto takes the one that it lists first."""
+    system_role: Literal["auto", "yes", "no"] = "auto"
+    """Whether the server's model has a system role; without one the persona opens the first user turn."""
+    prefill: bool = True
+    """Send the conversation ahead, for the server's cache; a service that bills every request is better left alone."""
+    start_wait_s: float = Field(default=20.0, ge=0, le=600)
+    """How long a start waits for a server that does not answer yet."""
+    connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    first_token_timeout_s: float = Field(default=15.0, gt=0, le=300)
+    between_tokens_timeout_s: float = Field(default=5.0, gt=0, le=60)
     max_answer_tokens: int = Field(default=160, ge=16)
+    longest_answer_s: float = Field(default=45.0, ge=0)
+    """An answer ends with the clause that crosses this much sound; 0 lets it be as long as it is."""
+    preemptive: bool = False
+    """Begin to answer a line that sounds finished before it is certain that it is; for models that are fast."""
+
+
+class FishServerSettings(Section):
+    """How `python -m models.tts serve` starts Fish Speech's server here."""
+
+    checkout: Path | None = None
+    """Fish Speech at the commit that models/tts/fish_server_command.py names, with the environment that uv made."""
+    python: Path | None = None
+    """The interpreter of its environment; without it, the one in `.venv` of the checkout."""
+    checkpoint: Path | None = None
+    """The folder with model.pth and codec.pth; without it, checkpoints/openaudio-s1-mini in the checkout."""
+    dir: Path = Field(default_factory=lambda: user_data_path("understudy") / "voice")
+    """Where the server runs: the recordings of the voices are in `references` below it."""
+    compile: bool = True
+    """Without it even a large GPU is slower than speech; it makes the start take a minute more."""
+    half: bool = False
+    """Compute in float16, for GPUs that lack bfloat16."""
+
+
+class FishSpeechSettings(Section):
+    """OpenAudio S1-mini, the cloned voice, behind Fish Speech's server."""
+
+    url: str = Field(default="http://127.0.0.1:8002", pattern=r"^https?://[^\s/?#@]+/?$")
+    key: Key | None = None
+    """The key that the server was started with, which `python -m models.tts serve` takes as well."""
+    reference: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    """The voice: a name that `python -m models.tts references add` gave to a recording."""
+    emotions: bool = True
+    """Send markers such as (laughing) to the model; without it all are left out."""
+    temperature: float = Field(default=0.7, ge=0.1, le=1)
+    top_p: float = Field(default=0.8, ge=0.1, le=1)
+    repetition_penalty: float = Field(default=1.1, ge=0.9, le=2)
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    start_wait_s: float = Field(default=20.0, ge=0, le=600)
+    """How long a start waits for a server that does not listen yet."""
+    connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    first_sound_timeout_s: float = Field(default=20.0, gt=0, le=120)
+    stall_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    """The longest pause between two parts of a clause's sound."""
+    drain_timeout_s: float = Field(default=15.0, ge=0, le=120)
+    """How long a clause that nobody wants any more is left to the server, which cannot stop it."""
+    server: FishServerSettings = FishServerSettings()
 
 
 class TtsSettings(Section):
-    engine: Literal["kokoro", "tone"] = "kokoro"
+    engine: Literal["kokoro", "fish_speech", "tone"] = "kokoro"
+    language: Literal["auto", "en", "uk"] = "auto"
+    """What Kokoro speaks; auto takes for each clause the language that its letters are of."""
     voice: str = "af_heart"
+    """One of Kokoro's voices."""
+    voice_uk: str | None = None
+    """The voice for Ukrainian; without it the clearest one that is female or male as `voice` is."""
     speed: float = Field(default=1.0, gt=0.5, lt=2.0)
     threads: int = Field(default=2, ge=1)
+    fish_speech: FishSpeechSettings = FishSpeechSettings()
 
 
 class MuseTalkSettings(Section):

@@ -75,6 +75,8 @@ class Call:
         """What was heard of the turn that was silenced; the performer does not know yet."""
         self._asked: str | None = None
         self._exchanges: deque[protocol.Exchange] = deque(maxlen=KEPT_EXCHANGES)
+        self._summary: str | None = None
+        """What the performer remembers of the exchanges before these."""
         self._answer_due_s: float | None = None
         """When the speech or line ended whose answer has not been heard yet."""
         self._first_sound_ms: float | None = None
@@ -112,8 +114,10 @@ class Call:
                 self.name = name
                 if not turns:
                     self.transcript.begin_anew()
-                if not turns and self._exchanges:
-                    self._send(protocol.Restore(exchanges=tuple(self._exchanges)))
+                if not turns and (self._exchanges or self._summary):
+                    self._send(protocol.Restore(exchanges=tuple(self._exchanges), summary=self._summary))
+            case protocol.Remembered(summary=summary):
+                self._summary = summary
             case protocol.UserText(text=text, final=True):
                 self._asked = text
             case protocol.Caption():

@@ -1,4 +1,7 @@
-"""`python -m peer_remote`: load the engines, join the room as its performer, and perform until stopped."""
+"""`python -m peer_remote`: load the engines, join the room as its performer, and perform until stopped.
+
+`python -m peer_remote persona me.md` checks who it would be.
+"""
 
 import signal
 import sys
@@ -22,8 +25,10 @@ from prometheus_client import start_http_server
 from models import registry
 from models.errors import ModelError
 from models.settings import EngineSettings
+from peer_remote import persona_command
 from peer_remote.metrics import Metrics
 from peer_remote.performer import Ears, perform
+from peer_remote.persona_file import PersonaError
 from peer_remote.settings import Settings
 from peer_remote.turn import Cast
 from signaling import logs
@@ -47,15 +52,19 @@ Engine = TypeVar("Engine", bound=Closable)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; the exit status is 1 when it cannot start or go on, 2 when its settings are wrong."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["persona"]:
+        return persona_command.main(words[1:])
     parser = argparse.ArgumentParser(
         prog="python -m peer_remote",
         description="The double on stage: joins a room of the signaling service and answers whoever is there. "
         "All settings are environment variables UNDERSTUDY_<SECTION>__<KEY>, or lines of a file named .env.",
+        epilog="`python -m peer_remote persona [FILE]` checks a persona's file and shows what it becomes.",
     )
     parser.add_argument("--signaling-url", help="WebSocket of the signaling service (ws://127.0.0.1:8080/ws)")
     parser.add_argument("--room", help="room to perform in (main)")
     parser.add_argument("--print-config", action="store_true", help="print the settings, secrets hidden, and exit")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     try:
         settings = Settings.load()
     except SettingsError as error:
@@ -69,6 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if remote.token is None:
         message = "UNDERSTUDY_REMOTE__TOKEN is not set; make one with `python -m signaling token --role performer`."
         return _refuse(message, 2)
+    try:
+        settings.persona.persona()
+    except PersonaError as error:
+        return _refuse(error, 2)
     logs.setup(remote.log_level)
     # OpenMP threads that spin at a barrier take the cores from the face and the encoder; read once, at loading.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -49,7 +49,7 @@ def obey(
             conversation.resume(message.turn_id, message.samples)
         case protocol.Restore():
             pairs = ((exchange.asked.strip(), exchange.answered.strip()) for exchange in message.exchanges)
-            conversation.restore([pair for pair in pairs if all(pair)])
+            conversation.restore([pair for pair in pairs if all(pair)], (message.summary or "").strip())
         case protocol.Interrupt():
             conversation.interrupt()
         case protocol.Heard():

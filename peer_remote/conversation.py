@@ -21,6 +21,8 @@ from peer_remote.aside import Aside
 from peer_remote.delivery import Delivery
 from peer_remote.history import History
 from peer_remote.metrics import Metrics
+from peer_remote.notes import Notes
+from peer_remote.prompt import Prompt
 from peer_remote.stage import Beat, Stage
 from peer_remote.trace import Trace
 from peer_remote.turn import Cast, Turn
@@ -55,12 +57,17 @@ class Conversation:
         send: Callable[[protocol.FromPerformer], None],
         metrics: Metrics,
         media_s: Callable[[int], float],
+        notes: Notes | None = None,
+        preemptive: bool = False,
+        longest_answer_s: float | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cast = cast
         self._stage = stage
         self._history = history
+        self._prompt = Prompt(history, notes)
         self._max_answer_tokens = max_answer_tokens
+        self._longest_answer_s = longest_answer_s
         self._tasks = tasks
         self._send = send
         self._metrics = metrics
@@ -69,7 +76,16 @@ class Conversation:
         self._running: Delivery | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._aside = Aside(
-            cast.llm, history, max_answer_tokens=max_answer_tokens, tasks=tasks, free=self._nothing_is_said
+            cast.llm,
+            history,
+            self._prompt,
+            max_answer_tokens=max_answer_tokens,
+            preemptive=preemptive,
+            tasks=tasks,
+            free=self._nothing_is_said,
+            remembered=lambda summary: send(protocol.Remembered(summary=summary)),
+            metrics=metrics,
+            now=now,
         )
         self._turns = 0
         self._recent: deque[Delivery] = deque(maxlen=RECENT_TURNS)
@@ -121,21 +137,20 @@ class Conversation:
 
     def expect(self, text: str | None = None) -> None:
         """The user is saying `text` and may go on: bring it into the model's cache while there is time."""
-        if self._running is None and not self._closed:
-            self._aside.expect(text)
+        self._think_ahead(text)
 
-    def restore(self, exchanges: Sequence[tuple[str, str]]) -> None:
-        """Go on from lines and answers of before the start; ignored once there was a turn."""
+    def restore(self, exchanges: Sequence[tuple[str, str]], summary: str = "") -> None:
+        """Go on from lines and answers of before the start, and what was said before; ignored once there was a turn."""
         if self._turns:
             logger.info("restore_ignored", extra={"turns": self._turns})
             return
-        self._history.restore(exchanges)
+        self._history.restore(exchanges, summary)
         self.expect()
 
     def interrupt(self) -> None:
         """Stop at once and listen."""
-        if self._stop():
-            self.expect()
+        if self._stop() or self._aside.remembering:
+            self._think_ahead(calm=False)
 
     def hold(self) -> None:
         """Fall silent at once, but go on when told so within LONGEST_HOLD_S; whatever else is said ends the turn."""
@@ -184,15 +199,21 @@ class Conversation:
         for caption in running.played(position, beat.index):
             self._send(caption)
 
+    def _think_ahead(self, text: str | None = None, *, calm: bool = True) -> None:
+        if self._running is None and not self._closed:
+            self._aside.expect(text, calm=calm)
+
     def _begin(self, trace: Trace, *, asked: str | None, source: Literal["typed", "spoken"], words: str | None) -> None:
         if self._closed:
             return
         self._stop()
-        self._wind_down(self._aside.stop())
         self._turns += 1
         running = Delivery(Turn(self._turns, trace), words, self._media_s)
         turn = running.turn
         self._history.ask(turn.id, asked)
+        if words is None:
+            running.head = self._aside.claim(self._prompt.messages())
+        self._wind_down(self._aside.stop())
         if asked is not None:
             self._send(protocol.UserText(text=asked, final=True, source=source))
         self._running = running
@@ -209,8 +230,7 @@ class Conversation:
         silent_from = self._stage.flush()
         if not running.silenced:
             self._send(protocol.Silence(at_s=self._media_s(silent_from)))
-        if running.task is not None:
-            self._wind_down((running.task,))
+        self._wind_down(running.tasks)
         self._finish(running, "interrupted")
         return True
 
@@ -225,8 +245,13 @@ class Conversation:
         turn = running.turn
         try:
             await self._engines_let_go()
-            line = self._history.messages() if running.words is None else running.words
-            await turn.perform(self._cast, self._stage, line, max_tokens=self._max_answer_tokens)
+            await turn.perform(
+                self._cast,
+                self._stage,
+                running.words or running.head or self._prompt.answered(),
+                max_tokens=self._max_answer_tokens,
+                longest_s=self._longest_answer_s,
+            )
             await self._stage.drained()
             if self._running is running:
                 self._finish(running, "finished")
@@ -237,6 +262,9 @@ class Conversation:
         except Exception:
             logger.exception("turn_failed", extra={"turn": turn.id})
             self._fail(running, "internal_error")
+        finally:
+            if running.head is not None:
+                running.head.task.cancel()
 
     async def _engines_let_go(self) -> None:
         """Wait, with a bound, until the turns that were interrupted have ended."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ
+from peer_remote.head_start import HeadStart
 from peer_remote.turn import Turn
 from signaling.protocol import Caption
 
@@ -17,6 +18,8 @@ class Delivery:
     words: str | None
     """What to say exactly; None lets the language model answer."""
     media_s: Callable[[int], float]
+    head: HeadStart | None = None
+    """The beginning of the answer, if it was made while the user was still speaking."""
     task: asyncio.Task[None] | None = None
     begun: bool = False
     """Whether a beat was played."""
@@ -26,6 +29,12 @@ class Delivery:
     """Ends a hold that nobody ends."""
     announced: int = 0
     """Clauses whose caption was sent."""
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What works on it."""
+        head = None if self.head is None else self.head.task
+        return [task for task in (self.task, head) if task is not None]
 
     def release(self) -> None:
         """It is held no longer."""

@@ -15,6 +15,12 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._turns = Counter("understudy_turns", "Turns by how they ended", ["reason"], registry=self.registry)
+        self._head_starts = Counter(
+            "understudy_head_starts",
+            "Answers begun before the line was over, by what came of it",
+            ["reason"],
+            registry=self.registry,
+        )
         self._stage_seconds = Histogram(
             "understudy_turn_stage_seconds",
             "From the end of the user's speech to a stage's first work",
@@ -30,6 +36,9 @@ class Metrics:
 
     def turn_ended(self, reason: str) -> None:
         self._turns.labels(reason).inc()
+
+    def head_start(self, reason: str) -> None:
+        self._head_starts.labels(reason).inc()
 
     def answered(self, trace: Trace) -> None:
         """Note the moments of a turn whose first packet has just been sent."""

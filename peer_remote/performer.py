@@ -27,6 +27,7 @@ from peer_remote.conversation import Conversation
 from peer_remote.encoders import set_video_bitrate
 from peer_remote.history import History
 from peer_remote.metrics import Metrics
+from peer_remote.notes import Notes
 from peer_remote.performance import Performance
 from peer_remote.session import Session
 from peer_remote.settings import Settings
@@ -41,6 +42,11 @@ logger = logging.getLogger(__name__)
 
 CALM_S = 1.5
 """After this long without a turn the voice may learn a phrase, which takes it half a second."""
+FEWEST_EXCHANGES = 24
+EXCHANGE_TOKENS = 170
+"""Of a model's context for each exchange that is kept as it was; in Ukrainian one takes about a hundred."""
+RESERVED_TOKENS = 400
+"""Of the context for what is no conversation: the notes that are shown, or the request for a summary."""
 MOST_WAITING_MESSAGES = 64
 """Of one peer that offers or trickles faster than it is answered; the oldest goes first."""
 
@@ -78,7 +84,13 @@ class Performer:
         self._settings = settings
         self._phrases = PhraseCache(cast.tts)
         self._cast = cast = replace(cast, tts=self._phrases)
-        self._history = History(settings.persona.messages())
+        self._persona = settings.persona.persona()
+        self._history = History(
+            self._persona.messages(),
+            longest=max(FEWEST_EXCHANGES, settings.llm.context_tokens // EXCHANGE_TOKENS),
+            budget_tokens=settings.llm.context_tokens - settings.llm.max_answer_tokens - RESERVED_TOKENS,
+        )
+        self._notes = None if settings.persona.notes_dir is None else Notes(settings.persona.notes_dir)
         self._ears = ears
         self._tasks = tasks
         self._wire = wire
@@ -99,6 +111,9 @@ class Performer:
             send=self._broadcast,
             metrics=metrics,
             media_s=self._clock.media_s,
+            notes=self._notes,
+            preemptive=settings.llm.preemptive,
+            longest_answer_s=settings.llm.longest_answer_s or None,
         )
         self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
         metrics.watch(
@@ -120,7 +135,7 @@ class Performer:
 
     async def learn_openings(self) -> None:
         """Speak the persona's openings while nobody waits for an answer; ends when all are known."""
-        for phrase in self._settings.persona.openings:
+        for phrase in self._persona.openings:
             while not await self._calm():
                 pass
             try:
@@ -165,6 +180,8 @@ class Performer:
     async def aclose(self) -> None:
         """Stop talking for good and close every session."""
         self.conversation.close()
+        if self._notes is not None:
+            self._notes.close()
         for inbox in self._inboxes.values():
             if inbox.full():
                 inbox.get_nowait()
@@ -251,13 +268,14 @@ class Performer:
 
     def _greet(self, session: Session) -> None:
         conversation = self.conversation
-        session.send(
-            protocol.Hello(name=self._settings.persona.name, state=conversation.state, turns=conversation.turns)
-        )
+        session.send(protocol.Hello(name=self._persona.name, state=conversation.state, turns=conversation.turns))
+        if session.role == "operator" and self._history.summary:
+            session.send(protocol.Remembered(summary=self._history.summary))
 
     def _broadcast(self, message: BaseModel) -> None:
         for session in self._sessions.values():
-            session.send(message)
+            if session.role == "operator" or not isinstance(message, protocol.Remembered):
+                session.send(message)
 
     def _received(self, session: Session, message: protocol.ToPerformer) -> None:
         obey(self.conversation, session.role, message, session.send)

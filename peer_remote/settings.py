@@ -1,12 +1,16 @@
 """Settings of the performer: its own section, the persona, and one section per engine."""
 
-from typing import Literal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
 from models.interfaces import Message
 from models.settings import EngineSettings, Section
 from peer_remote.encoders import VideoCodec
+from peer_remote.persona import Persona
+from peer_remote.persona_file import read_persona
 from signaling.settings import StrictSettings
 
 
@@ -30,6 +34,10 @@ class RemoteSettings(Section):
 class PersonaSettings(Section):
     """Who the double is; `{name}` stands for the name in every text."""
 
+    file: Path | None = None
+    """A persona as one readable file, such as those in peer_remote/personas; what is set beside it wins over it."""
+    notes_dir: Path | None = None
+    """A folder of notes (.md, .txt); passages that fit what was asked are shown to the model. None means no."""
     name: str = "Alex"
     prompt: str = (
         "You are {name}, in a video call with friends and colleagues. {name} is warm and down to earth, works in a "
@@ -53,15 +61,20 @@ class PersonaSettings(Section):
     )
     """Spoken once after the start and kept, so that an answer that begins with one is heard without waiting for it."""
 
-    def messages(self) -> tuple[Message, ...]:
-        """What every conversation begins with."""
-        messages = [Message("system", self._named(self.prompt))]
-        for question, answer in self.examples:
-            messages += [Message("user", self._named(question)), Message("assistant", self._named(answer))]
-        return tuple(messages)
+    def persona(self) -> Persona:
+        """The file's persona, changed by the settings that were given, or the settings' own. Raises PersonaError."""
+        if self.file is None:
+            return Persona(self.name, self.prompt, self.examples, self.openings)
+        given: dict[str, Any] = {
+            "about" if key == "prompt" else key: getattr(self, key)
+            for key in ("name", "prompt", "examples", "openings")
+            if key in self.model_fields_set
+        }
+        return replace(read_persona(self.file), **given)
 
-    def _named(self, text: str) -> str:
-        return text.replace("{name}", self.name)
+    def messages(self) -> tuple[Message, ...]:
+        """What every conversation begins with. Raises PersonaError."""
+        return self.persona().messages()
 
 
 class Settings(StrictSettings, EngineSettings):

@@ -1,6 +1,6 @@
 """One answer, from the conversation so far to beats on the stage.
 
-    llm ─tokens─► ClauseSplitter ─clauses─► tts ─Speech─► prefetch ─► face ─Picture─► Beat ─► stage
+    llm ─tokens─► SpokenFilter ─► ClauseSplitter ─clauses─► tts ─Speech─► prefetch ─► face ─Picture─► Beat ─► stage
 
 Everything is pulled from the right: the stage holds a few hundred milliseconds, the prefetch SPEECH_AHEAD pieces of
 sound, and beyond that nothing is computed. The language model rests while its clause is synthesised, so that on a
@@ -13,9 +13,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.interfaces import BEAT_SAMPLES, Face, LanguageModel, Message, Samples, Speech, SpeechSynthesizer
+from models.interfaces import (
+    BEAT_SAMPLES,
+    SPEECH_RATE_HZ,
+    Face,
+    LanguageModel,
+    Message,
+    Samples,
+    Speech,
+    SpeechSynthesizer,
+)
 from peer_remote.clauses import ClauseSplitter
 from peer_remote.flow import prefetch
+from peer_remote.head_start import HeadStart
+from peer_remote.spoken import SpokenFilter
 from peer_remote.stage import Beat, Stage
 from peer_remote.trace import Trace
 
@@ -23,8 +34,8 @@ SPEECH_AHEAD = 2
 """Pieces of sound that are made before the stage has room for them: the next clause is ready when one ends."""
 
 
-Line = Sequence[Message] | str
-"""What to perform: the answer to a conversation, or words exactly as they are."""
+Line = Sequence[Message] | HeadStart | str
+"""What to perform: the answer to a conversation, one that was begun already, or words exactly as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +65,18 @@ class Turn:
     clauses: list[SpokenClause] = field(default_factory=list)
     played_samples: int = 0
 
-    async def perform(self, cast: Cast, stage: Stage, line: Line, *, max_tokens: int) -> None:
-        """Put the whole answer on the stage; returns when its last beat is queued, or its turn is over."""
+    async def perform(
+        self, cast: Cast, stage: Stage, line: Line, *, max_tokens: int, longest_s: float | None = None
+    ) -> None:
+        """Put the whole answer on the stage; returns when its last beat is queued, or its turn is over.
+
+        An answer of the model ends with the clause that crosses `longest_s`; words that somebody wrote never do.
+        """
         sound = _SoundBuffer()
+        longest_samples = None if longest_s is None or isinstance(line, str) else round(longest_s * SPEECH_RATE_HZ)
+        speech_made = self._speech(cast, self._clauses(cast, line, max_tokens), longest_samples)
         async with (
-            aclosing(prefetch(self._speech(cast, line, max_tokens), ahead=SPEECH_AHEAD)) as speech,
+            aclosing(prefetch(speech_made, ahead=SPEECH_AHEAD)) as speech,
             aclosing(sound.passing(speech)) as passing,
             aclosing(cast.face.speak(passing, stage.next_position)) as pictures,
         ):
@@ -75,17 +93,26 @@ class Turn:
             for clause in splitter.push(line):
                 yield clause
         else:
-            async with aclosing(cast.llm.stream(line, max_tokens=max_tokens)) as pieces:
+            words, begun_s = SpokenFilter(), None
+            if isinstance(line, HeadStart):
+                stream, begun_s = line.pieces(), line.first_token_s
+            else:
+                stream = cast.llm.stream(line, max_tokens=max_tokens)
+            async with aclosing(stream) as pieces:
                 async for piece in pieces:
-                    self.trace.mark("first_token")
-                    for clause in splitter.push(piece):
+                    self.trace.mark("first_token", begun_s)
+                    for clause in splitter.push(words.push(piece)):
                         yield clause
+            for clause in splitter.push(words.finish()):
+                yield clause
         for clause in splitter.finish():
             yield clause
 
-    async def _speech(self, cast: Cast, line: Line, max_tokens: int) -> AsyncGenerator[Speech, None]:
+    async def _speech(
+        self, cast: Cast, made: AsyncGenerator[str, None], longest_samples: int | None
+    ) -> AsyncGenerator[Speech, None]:
         made_samples = 0
-        async with aclosing(self._clauses(cast, line, max_tokens)) as clauses:
+        async with aclosing(made) as clauses:
             async for text in clauses:
                 self.trace.mark("first_clause")
                 clause = SpokenClause(text, made_samples)
@@ -99,6 +126,8 @@ class Turn:
                         clause.samples += len(speech.samples)
                         made_samples += len(speech.samples)
                         yield speech
+                if longest_samples is not None and made_samples >= longest_samples:
+                    return
 
     def said(self, heard_samples: int) -> str:
         """The text whose sound lies before `heard_samples`, cut at a word."""

@@ -199,6 +199,8 @@ class Restore(_Wire):
 
     type: Literal["restore"] = "restore"
     exchanges: Annotated[tuple[Exchange, ...], Field(max_length=16)]
+    summary: Text | None = None
+    """What was said before them, as `remembered` told."""
 
 
 class Interrupt(_Wire):
@@ -294,6 +296,13 @@ class Drafted(_Wire):
     text: str
 
 
+class Remembered(_Wire):
+    """What the double keeps of the exchanges that no longer fit, for a later `restore`. Sent to operators only."""
+
+    type: Literal["remembered"] = "remembered"
+    summary: Text
+
+
 class TurnEnded(_Wire):
     """A turn is over: what was really said, and when each stage did its first work.
 
@@ -319,7 +328,7 @@ class Pong(_Wire):
 FromPeer = Join | Offer | Answer | Candidate | Bye
 FromService = Welcome | PeerJoined | PeerLeft | Offer | Answer | Candidate | Bye | Error
 ToPerformer = Say | Speak | Draft | Overheard | Expect | Hold | Resume | Restore | Interrupt | Heard | Microphone | Ping
-FromPerformer = Hello | State | UserText | Caption | Silence | Drafted | TurnEnded | Error | Pong
+FromPerformer = Hello | State | UserText | Caption | Silence | Drafted | Remembered | TurnEnded | Error | Pong
 
 FROM_PEER: TypeAdapter[FromPeer] = TypeAdapter(Annotated[FromPeer, Field(discriminator="type")])
 FROM_SERVICE: TypeAdapter[FromService] = TypeAdapter(Annotated[FromService, Field(discriminator="type")])

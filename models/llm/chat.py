@@ -1,5 +1,6 @@
 """A conversation as the text that a chat model continues. Pure: no model is needed."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -9,6 +10,16 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from models.errors import EngineFailed
 from models.interfaces import Message
+
+MESSAGE_OVERHEAD_TOKENS = 8
+"""What a chat template puts around one message, at most."""
+
+TOO_LONG = (
+    "The message does not fit the model's context of {tokens} tokens; shorten it or raise "
+    "UNDERSTUDY_LLM__CONTEXT_TOKENS."
+)
+
+_MARKUP = re.compile(r"<\|[^<>|\s]{1,40}\|>|</?(?:start|end)_of_turn>|</?(?:bos|eos|pad|unk|s)>|\[/?INST\]|<</?SYS>>")
 
 
 class ChatTemplate:
@@ -83,6 +94,13 @@ def without_system(messages: Sequence[Message]) -> list[Message]:
     elif system:
         rest.insert(0, Message("user", system))
     return rest
+
+
+def without_markup(text: str) -> str:
+    """`text` without what usual chat templates write between turns: for a server whose control tokens are not known."""
+    while (shorter := _MARKUP.sub("", text)) != text:
+        text = shorter
+    return text
 
 
 def fit(messages: Sequence[Message], *, budget_tokens: int, count: Callable[[Message], int]) -> list[Message]:

@@ -7,11 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models.errors import EngineFailed, EngineUnavailable
+from models.errors import EngineFailed, EngineUnavailable, WeightsMissing
+from models.llm.sampling import Sampling
+from models.weights import locate
 
 GPU_BATCH_TOKENS = 512
 CPU_BATCH_TOKENS = 64
 """Most tokens of one step. llama.cpp reserves room for the logits of all of them: 300 MB for 512 of Qwen's."""
+
+PENALTY_TOKENS = 64
 
 _PIECE_BYTES = 256
 _NO_SEED = 0xFFFFFFFF
@@ -47,8 +51,8 @@ def _silence() -> Any:
 class Gguf:
     """A model, one context and the tokens that its cache holds. Not thread-safe; `sample` follows a `decode`."""
 
-    def __init__(self, path: Path, *, context_tokens: int, threads: int) -> None:
-        """Load `path`. Raises EngineUnavailable when llama.cpp cannot read it or has no room for it."""
+    def __init__(self, path: Path, *, context_tokens: int, threads: int, lora: Path | None = None) -> None:
+        """Load `path`, with the adapter `lora`. Raises EngineUnavailable: it cannot be read, or there is no room."""
         self._library = library = _library()
         model_options = library.llama_model_default_params()
         on_gpu = library.llama_supports_gpu_offload()
@@ -72,9 +76,11 @@ class Gguf:
             raise EngineUnavailable(
                 f"There is no memory for a context of {context_tokens} tokens; lower UNDERSTUDY_LLM__CONTEXT_TOKENS."
             )
+        self._sampler: Any = None
+        if lora is not None:
+            self._adapt(lora)
         self._memory = library.llama_get_memory(self._context)
         self._vocabulary = library.llama_model_get_vocab(self._model)
-        self._sampler: Any = None
         self.context_tokens: int = library.llama_n_ctx(self._context)
         self.cached: list[int] = []
         """The tokens that the cache holds, in order."""
@@ -142,21 +148,28 @@ class Gguf:
             raise EngineFailed(f"llama.cpp could not evaluate the conversation (status {status}).")
         self.cached.extend(tokens)
 
-    def start_sampling(self, *, temperature: float, seed: int | None) -> None:
-        """Choose how `sample` picks: greedily at temperature 0, else from the 40 likeliest tokens."""
+    def start_sampling(self, sampling: Sampling) -> None:
+        """Choose how `sample` picks."""
         library = self._library
         self._free_sampler()
         self._sampler = library.llama_sampler_chain_init(library.llama_sampler_chain_default_params())
-        if temperature == 0:
-            library.llama_sampler_chain_add(self._sampler, library.llama_sampler_init_greedy())
-            return
-        for sampler in (
-            library.llama_sampler_init_top_k(40),
-            library.llama_sampler_init_top_p(0.95, 1),
-            library.llama_sampler_init_min_p(0.05, 1),
-            library.llama_sampler_init_temp(temperature),
-            library.llama_sampler_init_dist(_NO_SEED if seed is None else seed),
-        ):
+        samplers = []
+        if sampling.repeat_penalty != 1:
+            size = library.llama_vocab_n_tokens(self._vocabulary)
+            samplers.append(
+                library.llama_sampler_init_penalties(size, PENALTY_TOKENS, sampling.repeat_penalty, 0.0, 0.0)
+            )
+        if sampling.temperature == 0:
+            samplers.append(library.llama_sampler_init_greedy())
+        else:
+            samplers += [
+                library.llama_sampler_init_top_k(sampling.top_k),
+                library.llama_sampler_init_top_p(sampling.top_p, 1),
+                library.llama_sampler_init_min_p(sampling.min_p, 1),
+                library.llama_sampler_init_temp(sampling.temperature),
+                library.llama_sampler_init_dist(_NO_SEED if sampling.seed is None else sampling.seed),
+            ]
+        for sampler in samplers:
             library.llama_sampler_chain_add(self._sampler, sampler)
 
     def sample(self) -> int:
@@ -171,6 +184,17 @@ class Gguf:
         self._library.llama_free(self._context)
         self._library.llama_model_free(self._model)
         self._context = None
+
+    def _adapt(self, lora: Path) -> None:
+        """Put the adapter on; it is freed with the model."""
+        library = self._library
+        adapter = library.llama_adapter_lora_init(self._model, str(lora).encode()) if lora.is_file() else None
+        adapters = (library.llama_adapter_lora_p_ctypes * 1)(adapter)
+        if not adapter or library.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0)):
+            self.close()
+            raise EngineUnavailable(
+                f"llama.cpp cannot load {lora.name} as an adapter of this model; make it of this base."
+            )
 
     def _free_sampler(self) -> None:
         if self._sampler is not None:
@@ -187,3 +211,12 @@ class Gguf:
         buffer = ctypes.create_string_buffer(_PIECE_BYTES)
         size: int = self._library.llama_token_to_piece(self._vocabulary, token, buffer, _PIECE_BYTES, 0, special)
         return buffer.raw[: max(0, size)]
+
+
+def model_file(model: str, directory: Path) -> Path:
+    """The GGUF file of a model of the catalog. Raises WeightsError."""
+    folder = locate(model, directory)
+    files = sorted(folder.glob("*.gguf"))
+    if len(files) != 1:
+        raise WeightsMissing(f"{folder} should hold one .gguf file and holds {len(files)}; fetch {model} again.")
+    return files[0]

@@ -7,21 +7,18 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from models.errors import EngineFailed, EngineUnavailable, WeightsMissing
+from models.errors import EngineFailed, EngineUnavailable
 from models.interfaces import Message
-from models.llm.chat import ChatTemplate, common_length, fit
-from models.llm.gguf import Gguf
+from models.llm.chat import MESSAGE_OVERHEAD_TOKENS, TOO_LONG, ChatTemplate, common_length, fit
+from models.llm.gguf import Gguf, model_file
+from models.llm.sampling import DEFAULT_SAMPLING, Sampling, StopStrings
 from models.settings import EngineSettings
-from models.weights import locate
 from models.worker import Worker
 
 STEP_TARGET_MS = 80
 ANSWER_STEP_TOKENS = 32
 PREFILL_STEP_TOKENS = 16
 """Smallest steps; smaller ones hardly stop sooner, because on two CPU cores one token alone takes 65 ms."""
-
-_MESSAGE_OVERHEAD_TOKENS = 8
-"""What a chat template puts around one message, at most."""
 
 
 class StepSize:
@@ -52,23 +49,22 @@ class LlamaCppModel:
         context_tokens: int,
         threads: int,
         reserved_tokens: int = 0,
-        temperature: float = 0.7,
-        seed: int | None = None,
+        sampling: Sampling = DEFAULT_SAMPLING,
+        lora: Path | None = None,
     ) -> None:
-        """Load the model file. Raises EngineUnavailable. The same `seed` gives the same answers.
+        """Load the model file and the adapter `lora`. Raises EngineUnavailable.
 
         `reserved_tokens` of the context are kept for the answer, by `prefill` as well, so that both cut a long
         conversation at the same place.
         """
         self._reserved_tokens = reserved_tokens
-        self._gguf = Gguf(path, context_tokens=context_tokens, threads=threads)
+        self._gguf = Gguf(path, context_tokens=context_tokens, threads=threads, lora=lora)
         template = self._gguf.chat_template
         if template is None:
             self._gguf.close()
             raise EngineUnavailable(f"{path.name} has no chat template; choose an instruct model.")
         self._template = ChatTemplate(template, bos=self._gguf.bos, eos=self._gguf.eos)
-        self._temperature = temperature
-        self._seed = seed
+        self._sampling = sampling
         self._answer_step = StepSize(ANSWER_STEP_TOKENS, self._gguf.batch_tokens)
         self._prefill_step = StepSize(PREFILL_STEP_TOKENS, self._gguf.batch_tokens)
         self._worker = Worker("llm")
@@ -102,22 +98,22 @@ class LlamaCppModel:
         gguf = self._gguf
         prompt = gguf.tokenize(self._template.prompt(self._fitted(messages, max_tokens)))
         if len(prompt) + max_tokens > gguf.context_tokens:
-            raise EngineFailed(
-                f"The message does not fit the model's context of {gguf.context_tokens} tokens; shorten it or raise "
-                "UNDERSTUDY_LLM__CONTEXT_TOKENS."
-            )
+            raise EngineFailed(TOO_LONG.format(tokens=gguf.context_tokens))
         yield from self._evaluate(prompt, self._answer_step, keep_last=False)
-        gguf.start_sampling(temperature=self._temperature, seed=self._seed)
+        gguf.start_sampling(self._sampling)
+        stop = StopStrings(self._sampling.stop)
         characters = codecs.getincrementaldecoder("utf-8")("replace")
         for count in range(1, max_tokens + 1):
             token = gguf.sample()
             if gguf.ends_turn(token):
                 break
-            yield characters.decode(gguf.piece(token))
+            yield stop.feed(characters.decode(gguf.piece(token)))
+            if stop.reached:
+                return
             if count < max_tokens:
                 gguf.decode([token])
                 self.evaluated_tokens += 1
-        yield characters.decode(b"", final=True)
+        yield stop.feed(characters.decode(b"", final=True)) + stop.rest()
 
     def _fill(self, messages: Sequence[Message]) -> Generator[str, None, None]:
         tokens = self._gguf.tokenize(self._template.prefix(self._fitted(messages, 0)))
@@ -142,24 +138,21 @@ class LlamaCppModel:
 
     def _fitted(self, messages: Sequence[Message], max_tokens: int) -> list[Message]:
         plain = [Message(message.role, self._gguf.plain(message.content)) for message in messages]
-        budget = self._gguf.context_tokens - max(max_tokens, self._reserved_tokens) - _MESSAGE_OVERHEAD_TOKENS
+        budget = self._gguf.context_tokens - max(max_tokens, self._reserved_tokens) - MESSAGE_OVERHEAD_TOKENS
         return fit(plain, budget_tokens=budget, count=self._message_tokens)
 
     def _message_tokens(self, message: Message) -> int:
-        return len(self._gguf.tokenize(message.content)) + _MESSAGE_OVERHEAD_TOKENS
+        return len(self._gguf.tokenize(message.content)) + MESSAGE_OVERHEAD_TOKENS
 
 
 def create(settings: EngineSettings) -> LlamaCppModel:
     """The model that `settings.llm` names. Raises WeightsMissing and EngineUnavailable."""
     llm = settings.llm
-    directory = locate(llm.model, settings.weights.dir)
-    files = sorted(directory.glob("*.gguf"))
-    if len(files) != 1:
-        raise WeightsMissing(f"{directory} should hold one .gguf file and holds {len(files)}; fetch {llm.model} again.")
     return LlamaCppModel(
-        files[0],
+        model_file(llm.model, settings.weights.dir),
         context_tokens=llm.context_tokens,
         threads=llm.threads,
         reserved_tokens=llm.max_answer_tokens,
-        temperature=llm.temperature,
+        sampling=Sampling.of(llm),
+        lora=llm.lora,
     )

@@ -1,35 +1,60 @@
-"""The embedded voice: Kokoro-82M int8 on the CPU, English.
+"""The embedded voice: Kokoro-82M int8 on the CPU, English and Ukrainian.
 
 The model speaks a whole clause at once, in about a third of the time that the clause lasts on two cores. A text of
 several sentences, or a long one, is spoken piece by piece, each yielded as soon as it is ready.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from models.errors import EngineFailed
 from models.interfaces import Speech, SpeechSynthesizer
-from models.settings import EngineSettings
+from models.settings import EngineSettings, TtsSettings
+from models.tts import speakable as english_text
+from models.tts import speakable_ukrainian as ukrainian_text
 from models.tts.clause import finish
 from models.tts.english import English
 from models.tts.kokoro_model import KokoroModel, Stop
+from models.tts.language import Language, language_of
 from models.tts.lexicon import Lexicon
+from models.tts.markers import undirected
 from models.tts.pieces import sentences, shorter
-from models.tts.speakable import speakable
+from models.tts.stress_ukrainian import Stress
+from models.tts.ukrainian import Ukrainian
 from models.weights import locate
 from models.worker import Worker
 
 _MOST_SYMBOLS_AT_ONCE: Final = 200
 """About 12 s of speech: longer pieces keep the listener waiting; the model's own limit is 510."""
 
+_FEMALE_UK: Final = "if_sara"
+_MALE_UK: Final = "im_nicola"
+"""Whisper base understands Ukrainian best from voices of languages with pure vowels (tests/bench/ukrainian.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """How one language is spoken: what is said for a text, which phonemes it has, in which of Kokoro's voices."""
+
+    speakable: Callable[[str], str]
+    phonemes: Callable[[str], str]
+    voice: str
+
 
 class KokoroSynthesizer:
-    """Speaks with one voice on a thread of its own. Closing a stream ends the running synthesis within 30 ms."""
+    """Speaks on a thread of its own. Closing a stream ends the running synthesis within 30 ms.
 
-    def __init__(self, model: KokoroModel, english: English, *, speed: float) -> None:
+    Of several languages each text is in the one that its letters are of; a text without letters is in the language of
+    the text before.
+    """
+
+    def __init__(self, model: KokoroModel, speakers: Mapping[Language, Speaker], *, speed: float) -> None:
         self._model = model
-        self._english = english
+        self._speakers = speakers
+        self._language = next(iter(speakers))
         self._speed = speed
         self._worker = Worker("kokoro")
         self._running: set[Stop] = set()
@@ -67,13 +92,21 @@ class KokoroSynthesizer:
             stop.request()
         await self._worker.aclose()
 
+    def _speaker(self, text: str) -> Speaker:
+        language = language_of(text, otherwise=self._language)
+        if language in self._speakers:
+            self._language = language
+        return self._speakers[self._language]
+
     def _speak(self, text: str, stop: Stop) -> Generator[Speech, None, None]:
-        for sentence in sentences(speakable(text)):
-            for piece in shorter(self._model.symbols(self._english.phonemes(sentence)), most=_MOST_SYMBOLS_AT_ONCE):
+        text = undirected(text)
+        speaker = self._speaker(text)
+        for sentence in sentences(speaker.speakable(text)):
+            for piece in shorter(self._model.symbols(speaker.phonemes(sentence)), most=_MOST_SYMBOLS_AT_ONCE):
                 if stop.requested():
                     return
                 try:
-                    utterance = self._model.say(piece, speed=self._speed, stop=stop)
+                    utterance = self._model.say(piece, speed=self._speed, stop=stop, voice=speaker.voice)
                 except EngineFailed:
                     if stop.requested():
                         return
@@ -88,12 +121,33 @@ async def _next(pieces: AsyncGenerator[Speech, None]) -> Speech | None:
 
 
 def create(settings: EngineSettings) -> SpeechSynthesizer:
-    """Load model, voice and dictionaries (1-2 s) and say one word, because the first run of a session is slower.
+    """Load model, voices and dictionaries (1-2 s) and say one word, because the first run of a session is slower.
 
     Raises WeightsMissing, WeightsCorrupt or EngineUnavailable.
     """
-    directory = settings.weights.dir
-    model = KokoroModel(locate("kokoro-82m", directory), voice=settings.tts.voice, threads=settings.tts.threads)
-    english = English(Lexicon(locate("g2p-english", directory)))
-    model.say(model.symbols(english.phonemes("Ready.")), speed=1.0, stop=Stop())
-    return KokoroSynthesizer(model, english, speed=settings.tts.speed)
+    directory, tts = settings.weights.dir, settings.tts
+    speakers = _speakers(directory, tts)
+    voices = [speaker.voice for speaker in speakers.values()]
+    model = KokoroModel(locate("kokoro-82m", directory), voice=voices[0], others=voices[1:], threads=tts.threads)
+    synthesizer = KokoroSynthesizer(model, speakers, speed=tts.speed)
+    first = next(iter(speakers.values()))
+    model.say(model.symbols(first.phonemes("Ready.")), speed=1.0, stop=Stop())
+    return synthesizer
+
+
+def _speakers(directory: Path, tts: TtsSettings) -> dict[Language, Speaker]:
+    """Those of the languages that the settings allow; Ukrainian needs English for the Latin words in it."""
+    english = English(Lexicon(locate("g2p-english", directory))).phonemes
+    speakers: dict[Language, Speaker] = {}
+    if tts.language in ("auto", "en"):
+        speakers["en"] = Speaker(english_text.speakable, english, tts.voice)
+    if tts.language in ("auto", "uk"):
+        stress = Stress(locate("stress-ukrainian", directory) / "stress.trie")
+        phonemes = Ukrainian(stress, english).phonemes
+        speakers["uk"] = Speaker(ukrainian_text.speakable, phonemes, _voice_uk(tts))
+    return speakers
+
+
+def _voice_uk(tts: TtsSettings) -> str:
+    """The second letter of a voice's name is f or m."""
+    return tts.voice_uk or (_MALE_UK if tts.voice[1:2] == "m" else _FEMALE_UK)

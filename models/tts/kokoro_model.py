@@ -63,11 +63,13 @@ class Stop:
 
 
 class KokoroModel:
-    """One session and one voice. Loads in about a second; `say` may be called from one thread at a time."""
+    """One session and its voices. Loads in about a second; `say` may be called from one thread at a time."""
 
-    def __init__(self, directory: Path, *, voice: str, threads: int) -> None:
+    def __init__(self, directory: Path, *, voice: str, others: Sequence[str] = (), threads: int) -> None:
+        """`voice` is the one that speaks unless `say` is told another, which must be among `others`."""
         self._vocabulary = _vocabulary(directory / "vocab.json")
-        self._styles = _styles(directory / "voices", voice)
+        self._styles = {name: _styles(directory / "voices", name) for name in (voice, *others)}
+        self._voice = voice
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -84,7 +86,7 @@ class KokoroModel:
         """`phonemes` without what the model's vocabulary lacks."""
         return "".join(symbol for symbol in phonemes if symbol in self._vocabulary)
 
-    def say(self, symbols: str, *, speed: float, stop: Stop) -> Utterance:
+    def say(self, symbols: str, *, speed: float, stop: Stop, voice: str | None = None) -> Utterance:
         """Synthesise up to MOST_SYMBOLS symbols of the vocabulary. Raises EngineFailed, also when stopped."""
         if not 0 < len(symbols) <= MOST_SYMBOLS:
             raise EngineFailed(f"Kokoro takes 1 to {MOST_SYMBOLS} symbols at a time, not {len(symbols)}.")
@@ -96,7 +98,7 @@ class KokoroModel:
             limits[0, -2] = _TRAILING_FRAMES
         feeds = {
             "tokens": tokens,
-            "style": self._styles[len(symbols) - 1][np.newaxis],
+            "style": self._styles[voice or self._voice][len(symbols) - 1][np.newaxis],
             "speed": np.array([speed], np.float32),
             _LIMITS.decode(): limits,
         }

@@ -102,6 +102,7 @@ export const FROM_PERFORMER = Object.freeze({
   },
   silence: { at_s: isNumber },
   drafted: { answers: isString, text: isString },
+  remembered: { summary: isString },
   turn_ended: {
     turn_id: isInteger,
     reason: oneOf("finished", "interrupted", "failed"),

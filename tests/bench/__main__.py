@@ -15,6 +15,7 @@ BENCHES = (
     "bargein",
     "impaired",
     "interrupt",
+    "mind",
     "musetalk",
     "puppet",
     "reconnect",
@@ -22,6 +23,8 @@ BENCHES = (
     "steady",
     "takeover",
     "turn",
+    "ukrainian",
+    "voice",
     "wer",
 )
 """Modules of this package with a coroutine `measure`; only the one that runs is imported, and what it needs."""

@@ -33,15 +33,23 @@ class SlowModel:
         self.fail_after: int | None = None
         self.words_made = 0
         self.prefilled: list[Sequence[Message]] = []
+        self.working = 0
+        """Streams that are open now."""
+        self.most_working = 0
 
     async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[str, None]:
         self.asked.append(messages)
-        for count, word in enumerate(self.answer.split()):
-            await asyncio.sleep(TOKEN_S)
-            if self.fail_after == count:
-                raise EngineFailed("The model broke.")
-            self.words_made += 1
-            yield word + " "
+        self.working += 1
+        self.most_working = max(self.most_working, self.working)
+        try:
+            for count, word in enumerate(self.answer.split()):
+                await asyncio.sleep(TOKEN_S)
+                if self.fail_after == count:
+                    raise EngineFailed("The model broke.")
+                self.words_made += 1
+                yield word + " "
+        finally:
+            self.working -= 1
 
     async def prefill(self, messages: Sequence[Message]) -> None:
         self.prefilled.append(messages)
@@ -85,6 +93,10 @@ class World:
 
     tasks: asyncio.TaskGroup
     model: SlowModel
+    options: dict[str, Any] = field(default_factory=dict)
+    """More arguments of the conversation."""
+    longest: int = 24
+    """Exchanges in the history."""
     sent: list[tuple[float, Any]] = field(default_factory=list)
     played: list[tuple[float, Beat]] = field(default_factory=list)
 
@@ -92,7 +104,8 @@ class World:
         loop = asyncio.get_running_loop()
         self.now = loop.time
         self.stage = Stage(lead_ms=320)
-        self.history = History([Message("system", "persona")])
+        self.history = History([Message("system", "persona")], longest=self.longest)
+        self.metrics = Metrics()
         clock = MediaClock(now=self.now, epoch_s=0.0)
         self.conversation = Conversation(
             Cast(self.model, SlowVoice(), StillFace()),
@@ -101,9 +114,10 @@ class World:
             max_answer_tokens=99,
             tasks=self.tasks,
             send=lambda message: self.sent.append((self.now(), message)),
-            metrics=Metrics(),
+            metrics=self.metrics,
             media_s=clock.media_s,
             now=self.now,
+            **self.options,
         )
         performance = Performance(self.stage, StillFace(), clock, played=self._played)
         performance.subscribe(BeatQueue())
@@ -133,10 +147,10 @@ class World:
 ANSWER = "Well then, this is what I have to say about it today. And that is all."
 
 
-def scenario(script: Callable[[World], Any], answer: str = ANSWER) -> World:
+def scenario(script: Callable[[World], Any], answer: str = ANSWER, longest: int = 24, **options: Any) -> World:
     async def main() -> World:
         async with asyncio.TaskGroup() as tasks:
-            world = World(tasks, SlowModel(answer))
+            world = World(tasks, SlowModel(answer), options, longest)
             await script(world)
             world.conversation.interrupt()
             world.performing.cancel()

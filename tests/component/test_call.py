@@ -155,6 +155,14 @@ def test_a_performer_that_began_anew_is_told_the_conversation(scene: Scene) -> N
     assert scene.sent[-1] == protocol.Restore(exchanges=(exchange,))
 
 
+def test_a_performer_that_began_anew_is_told_what_the_last_one_had_condensed(scene: Scene) -> None:
+    scene.take(protocol.Remembered(summary="They met on Monday."))
+    scene.call.lost()
+    scene.call.connect(FakeReception())
+    scene.take(protocol.Hello(name="Alex", state="listening", turns=0))
+    assert scene.sent[-1] == protocol.Restore(exchanges=(), summary="They met on Monday.")
+
+
 def test_what_is_said_while_nobody_is_there_is_reported(scene: Scene) -> None:
     scene.reachable = False
     scene.call.hear(Utterance("Can you hear us?", scene.now_s, scene.now_s))

@@ -5,7 +5,7 @@ Work is counted in steps of the engine, never in seconds.
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from itertools import count
 from typing import Any
@@ -25,13 +25,17 @@ from models.interfaces import (
     Samples,
     Speech,
 )
+from models.llm.openai_server import OpenAiServerModel
 from models.llm.scripted import ScriptedModel
+from models.llm.server import Server
 from models.registry import ENGINES, Kind, create
 from models.settings import EngineSettings, WeightsSettings
 from models.weights import locate
+from tests.fish_server import FishServer
+from tests.language_server import language_server
 from tests.small_musetalk import small_face
 
-NEEDS_WEIGHTS = {"smart_turn", "faster_whisper", "llama_cpp", "kokoro", "puppet"}
+NEEDS_WEIGHTS = {"smart_turn", "faster_whisper", "llama_cpp", "openai", "kokoro", "puppet"}
 HELLO = [Message("system", "Answer in one short sentence."), Message("user", "Hello! Who are you?")]
 SENTENCE = "Hello there, this is a short test."
 
@@ -39,6 +43,34 @@ SENTENCE = "Hello there, this is a short test."
 def each(kind: Kind) -> pytest.MarkDecorator:
     names = [pytest.param(name, marks=[pytest.mark.weights] if name in NEEDS_WEIGHTS else []) for name in ENGINES[kind]]
     return pytest.mark.parametrize("name", names)
+
+
+@pytest.fixture(scope="module")
+def llm_server() -> Iterator[Server]:
+    with language_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def voice_server() -> Iterator[FishServer]:
+    with FishServer(references={"me": (b"", "")}) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers of the language model and of the voice run for the tests of their clients."""
+    name = request.node.callspec.params.get("name") if getattr(request.node, "callspec", None) else None
+    if name == "openai":
+        server: Server = request.getfixturevalue("llm_server")
+        monkeypatch.setitem(OPTIONS, "openai", {"url": server.url, "key": server.key})
+    if name == "fish_speech":
+        voice: FishServer = request.getfixturevalue("voice_server")
+        monkeypatch.setitem(OPTIONS, "fish_speech", {"fish_speech": {"url": voice.url, "reference": "me"}})
+
+
+OPTIONS: dict[str, dict[str, Any]] = {}
+"""Of engines that need something which only runs during a test."""
 
 
 def made(kind: Kind, name: str) -> Any:
@@ -50,7 +82,7 @@ def made(kind: Kind, name: str) -> Any:
         "llm": {"model": "smollm2-135m-instruct", "temperature": 0, "context_tokens": 512},
         "face": {"size_px": 128},
     }
-    options = {"engine": name, **smallest.get(kind, {})}
+    options = {"engine": name, **smallest.get(kind, {}), **OPTIONS.get(name, {})}
     if name == "puppet":
         options["photo"] = locate("test-photo", WeightsSettings().dir) / "astronaut.png"
     return create(kind, EngineSettings.model_validate({kind: options}))
@@ -72,6 +104,8 @@ async def said(model: LanguageModel, messages: list[Message] | None = None, max_
 
 def work(model: Any) -> int:
     """Steps that the language model made so far."""
+    if isinstance(model, OpenAiServerModel):
+        return model.received_pieces
     return int(model.pieces_made if isinstance(model, ScriptedModel) else model.evaluated_tokens)
 
 

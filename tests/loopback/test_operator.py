@@ -57,6 +57,17 @@ async def test_drafts_stay_with_the_operator_and_exact_words_reach_everybody() -
         assert len(model.calls) == 1
 
 
+async def test_what_the_double_remembers_is_told_to_every_operator_and_to_nobody_else() -> None:
+    notes = "They met on Monday."
+    async with theatre() as house, house.viewer(role="operator") as operator, house.viewer() as viewer:
+        operator.send(protocol.Restore(exchanges=(), summary=notes))
+        operator.send(protocol.Say(text="Hello"))
+        await viewer.until(protocol.TurnEnded)
+        async with house.viewer(role="operator") as another:
+            assert (await another.until(protocol.Remembered)).summary == notes
+        assert viewer.of(protocol.Remembered) == []
+
+
 async def test_a_viewer_is_told_that_only_operators_direct() -> None:
     async with theatre() as house, house.viewer() as viewer:
         viewer.send(protocol.Speak(text="I quit."))

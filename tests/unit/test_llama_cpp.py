@@ -8,6 +8,7 @@ import pytest
 from models.errors import EngineFailed, WeightsMissing
 from models.interfaces import Message
 from models.llm.llama_cpp import LlamaCppModel, create
+from models.llm.sampling import Sampling
 from models.settings import EngineSettings
 from models.weights import locate
 
@@ -20,7 +21,9 @@ HELLO = Message("user", "Hello! What do you like about autumn?")
 def load(*, temperature: float = 0.0, seed: int | None = None, context_tokens: int = 512) -> LlamaCppModel:
     directory = locate("smollm2-135m-instruct", EngineSettings().weights.dir)
     path = next(directory.glob("*.gguf"))
-    return LlamaCppModel(path, context_tokens=context_tokens, threads=2, temperature=temperature, seed=seed)
+    return LlamaCppModel(
+        path, context_tokens=context_tokens, threads=2, sampling=Sampling(temperature=temperature, seed=seed)
+    )
 
 
 @pytest.fixture
@@ -113,6 +116,6 @@ async def test_characters_come_whole_though_tokens_split_them(model: LlamaCppMod
 
 
 def test_a_directory_without_a_model_file_is_one_sentence(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.llm.llama_cpp.locate", lambda model, directory: tmp_path)
+    monkeypatch.setattr("models.llm.gguf.locate", lambda model, directory: tmp_path)
     with pytest.raises(WeightsMissing, match=r"one \.gguf file"):
         create(EngineSettings())

@@ -34,6 +34,7 @@ EVERY_MESSAGE: list[tuple[TypeAdapter[Any], BaseModel]] = [
     (TO_PERFORMER, protocol.Hold()),
     (TO_PERFORMER, protocol.Resume(turn_id=1, samples=96_000)),
     (TO_PERFORMER, protocol.Restore(exchanges=(protocol.Exchange(asked="Hi", answered="Hello!"),))),
+    (TO_PERFORMER, protocol.Restore(exchanges=(), summary="They met on Monday.")),
     (TO_PERFORMER, protocol.Interrupt()),
     (TO_PERFORMER, protocol.Heard(turn_id=1, samples=1920)),
     (TO_PERFORMER, protocol.Microphone(on=True)),
@@ -47,6 +48,7 @@ EVERY_MESSAGE: list[tuple[TypeAdapter[Any], BaseModel]] = [
     ),
     (FROM_PERFORMER, protocol.Silence(at_s=1.25)),
     (FROM_PERFORMER, protocol.Drafted(answers="Shall we?", text="Yes, let's.")),
+    (FROM_PERFORMER, protocol.Remembered(summary="They met on Monday.")),
     (FROM_PERFORMER, protocol.TurnEnded(turn_id=1, reason="finished", text="", moments_ms={"first_token": 81.5})),
     (FROM_PERFORMER, protocol.Pong(id=7)),
 ]
