@@ -71,7 +71,7 @@ async def test_another_client_of_the_same_server_cuts_the_answer_off(server: Ser
         stream = first.stream([HELLO], max_tokens=1_500)
         await anext(stream)
         assert await said(second)
-        with pytest.raises(EngineFailed, match="for another request|broke the answer off"):
+        with pytest.raises(EngineFailed, match=r"for another request|broke the answer off"):
             async for _ in stream:
                 pass
         assert await said(first)
