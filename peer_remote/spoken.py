@@ -8,6 +8,7 @@ read is the voice's business (models/tts). Three layers, each of which holds bac
 
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f\u20e3"
 _EMOJI = f"[\U0001f000-\U0001faff\U000e0020-\U000e007f\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\u3030\u303d{_INVISIBLE}]"
@@ -57,7 +58,7 @@ def spoken(text: str) -> str:
     return words.push(text) + words.finish()
 
 
-class _Layer:
+class _Layer(ABC):
     """Rewrites a stream from left to right, looking ahead as far as its rules need."""
 
     def __init__(self) -> None:
@@ -86,8 +87,9 @@ class _Layer:
                 self._last_visible = visible[-1] if visible else self._last_visible
         return given
 
+    @abstractmethod
     def _step(self, held: str, final: bool) -> _Step:
-        raise NotImplementedError
+        """How much of `held` is done with, and what is given out for it; None while more has to be seen."""
 
 
 class _Marks(_Layer):

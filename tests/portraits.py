@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from models import registry
 from models.face.drawn_face import Beats
 from models.face.host.drawing import HostPainter
 from models.face.landmark_table import EYE_LEFT_LOWER, EYE_LEFT_UPPER
@@ -16,8 +17,15 @@ from models.face.puppet.painter import PuppetPainter
 from models.face.puppet.person_mask import create_mask
 from models.face.puppet.portrait import Portrait, head_and_shoulders, make_portrait, only_face, read_photo
 from models.interfaces import BEAT_SAMPLES, Image, Samples, Speech
-from models.settings import WeightsSettings
+from models.settings import EngineSettings, WeightsSettings
 from models.weights import locate
+
+SENTENCES = (
+    "I have looked at the report you sent us yesterday.",
+    "Overall it looks good to me.",
+    "The first chart shows how sales have changed since last year.",
+)
+PAUSE_BEATS = 12
 
 _UPPER_EDGE, _LOWER_EDGE = [82, 13, 312], [87, 14, 317]
 """The middles of the inner edges of the lips."""
@@ -107,3 +115,16 @@ def jpeg_with_orientation(rgb: Image, orientation: int) -> bytes:
     tiff = b"MM\x00\x2a\x00\x00\x00\x08\x00\x01" + entry + b"\x00\x00\x00\x00"
     body = b"Exif\x00\x00" + tiff
     return data[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + data[2:]
+
+
+async def spoken_clip() -> list[Speech]:
+    """About 9 s of Kokoro's voice with pauses around the sentences."""
+    synthesizer = registry.create("tts", EngineSettings())
+    pieces = [pause(PAUSE_BEATS)]
+    try:
+        for sentence in SENTENCES:
+            pieces += [speech async for speech in synthesizer.stream(sentence)]
+            pieces.append(pause(PAUSE_BEATS))
+    finally:
+        await synthesizer.aclose()
+    return pieces

@@ -12,13 +12,11 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from models import registry
 from models.face.drawn_face import Painter
 from models.face.host.drawing import HostPainter
 from models.face.motion import Expression, pose_at
 from models.face.puppet.painter import PuppetPainter
 from models.interfaces import BEATS_PER_SECOND, Speech
-from models.settings import EngineSettings
 from tests.bench.report import percentiles
 from tests.portraits import (
     apertures,
@@ -27,37 +25,19 @@ from tests.portraits import (
     host_photo,
     loudness,
     make_finder,
-    pause,
     portrait_of,
     smiling_photo,
+    spoken_clip,
 )
 
 SIZE_PX = 640
-SENTENCES = (
-    "I have looked at the report you sent us yesterday.",
-    "Overall it looks good to me.",
-    "The first chart shows how sales have changed since last year.",
-)
-PAUSE_BEATS = 12
 SHARP_PX = 1_024
 """A photo with px to spare: its sheet is larger than the picture."""
 
 
 async def measure() -> dict[str, float]:
-    speech = await _clip()
+    speech = await spoken_clip()
     return await asyncio.to_thread(_figures, speech)
-
-
-async def _clip() -> list[Speech]:
-    synthesizer = registry.create("tts", EngineSettings())
-    pieces = [pause(PAUSE_BEATS)]
-    try:
-        for sentence in SENTENCES:
-            pieces += [piece async for piece in synthesizer.stream(sentence)]
-            pieces.append(pause(PAUSE_BEATS))
-    finally:
-        await synthesizer.aclose()
-    return pieces
 
 
 def _figures(speech: Sequence[Speech]) -> dict[str, float]:

@@ -7,23 +7,24 @@ import cv2
 import numpy as np
 import pytest
 
-from models import registry
 from models.face.landmarks import FaceFinder
 from models.face.puppet.face import PuppetFace
 from models.face.puppet.painter import PuppetPainter
 from models.interfaces import BEAT_SAMPLES, Phoneme, Speech
-from models.settings import EngineSettings
-from tests.portraits import aperture, apertures, correlation, host_photo, loudness, make_finder, pause, portrait_of
+from tests.portraits import (
+    aperture,
+    apertures,
+    correlation,
+    host_photo,
+    loudness,
+    make_finder,
+    portrait_of,
+    spoken_clip,
+)
 
 pytestmark = pytest.mark.weights
 
 SIZE_PX = 256
-SENTENCES = (
-    "I have looked at the report you sent us yesterday.",
-    "Overall it looks good to me.",
-    "The first chart shows how sales have changed since last year.",
-)
-PAUSE_BEATS = 12
 
 
 @pytest.fixture(scope="module")
@@ -36,23 +37,10 @@ def painter(finder: FaceFinder) -> PuppetPainter:
     return PuppetPainter(portrait_of(host_photo(512), finder, SIZE_PX))
 
 
-async def clip() -> list[Speech]:
-    """About 9 s of Kokoro's voice with pauses around the sentences."""
-    synthesizer = registry.create("tts", EngineSettings())
-    pieces = [pause(PAUSE_BEATS)]
-    try:
-        for sentence in SENTENCES:
-            pieces += [speech async for speech in synthesizer.stream(sentence)]
-            pieces.append(pause(PAUSE_BEATS))
-    finally:
-        await synthesizer.aclose()
-    return pieces
-
-
 async def test_lips_follow_the_voice_with_phonemes_and_from_sound_alone(
     painter: PuppetPainter, finder: FaceFinder
 ) -> None:
-    speech = await clip()
+    speech = await spoken_clip()
     for phonemes, least in ((True, 0.5), (False, 0.8)):
         done, measured = apertures(painter, finder, speech, phonemes=phonemes)
         assert correlation(measured, loudness(speech, len(measured))) >= least
