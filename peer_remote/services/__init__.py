@@ -1,0 +1,1 @@
+"""What runs beside the performer on a machine, described once and supervised here."""
