@@ -27,6 +27,8 @@ class Step:
     """Runs `work`, which reads and writes tensors that stay where they are."""
 
     def __init__(self, work: Callable[[], None], device: torch.device) -> None:
+        self._work = work
+        """Kept, because a graph does not keep alive the weights and tensors that it reads."""
         self._replay = work
         if device.type == "cuda":
             for _ in range(WARM_UP_RUNS):
