@@ -23,9 +23,11 @@ from models.interfaces import (
     Speech,
     SpeechSynthesizer,
 )
+from models.tts.markers import legible
 from peer_remote.clauses import ClauseSplitter
 from peer_remote.flow import prefetch
 from peer_remote.head_start import HeadStart
+from peer_remote.said import SpokenClause, expected_samples, words_heard
 from peer_remote.spoken import SpokenFilter
 from peer_remote.stage import Beat, Stage
 from peer_remote.trace import Trace
@@ -45,15 +47,6 @@ class Cast:
     llm: LanguageModel
     tts: SpeechSynthesizer
     face: Face
-
-
-@dataclass(slots=True)
-class SpokenClause:
-    """A clause and the place of its sound in the turn."""
-
-    text: str
-    start_samples: int
-    samples: int = 0
 
 
 @dataclass(slots=True)
@@ -115,7 +108,8 @@ class Turn:
         async with aclosing(made) as clauses:
             async for text in clauses:
                 self.trace.mark("first_clause")
-                clause = SpokenClause(text, made_samples)
+                shown = legible(text)
+                clause = SpokenClause(shown, made_samples, expected_samples(shown, self.clauses))
                 async with aclosing(cast.tts.stream(text)) as pieces:
                     async for speech in pieces:
                         if not len(speech.samples):
@@ -126,19 +120,13 @@ class Turn:
                         clause.samples += len(speech.samples)
                         made_samples += len(speech.samples)
                         yield speech
+                clause.complete = True
                 if longest_samples is not None and made_samples >= longest_samples:
                     return
 
     def said(self, heard_samples: int) -> str:
         """The text whose sound lies before `heard_samples`, cut at a word."""
-        words: list[str] = []
-        for clause in self.clauses:
-            part = min(1.0, (heard_samples - clause.start_samples) / clause.samples)
-            if part <= 0:
-                break
-            spoken = clause.text.split()
-            words += spoken[: round(part * len(spoken))]
-        return " ".join(words)
+        return words_heard(self.clauses, heard_samples)
 
 
 class _SoundBuffer:
