@@ -36,6 +36,7 @@ ENGINES: dict[Kind, dict[str, str]] = {
         "musetalk": "models.face.musetalk.create:create",
         "puppet": "models.face.puppet.face:create",
         "host": "models.face.host.face:create",
+        "remote": "models.face.remote.face:create",
         "counter": "models.face.counter:create",
     },
 }

@@ -159,8 +159,9 @@ OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if valu
 
 
 class FaceSettings(Section):
-    engine: Literal["auto", "musetalk", "puppet", "host", "counter"] = "auto"
-    """auto takes musetalk where there are a GPU and an avatar, else puppet where there is a photo, else host."""
+    engine: Literal["auto", "musetalk", "puppet", "host", "remote", "counter"] = "auto"
+    """auto takes musetalk where there are a GPU and an avatar, else puppet where there is a photo, else host. remote is
+    the face that `python -m models.face serve` draws in another process or on another machine."""
     size_px: int = Field(default=512, ge=128, le=1080, multiple_of=16)
     """Width and height of the square picture; an avatar brings its own."""
     photo: OptionalPath = None
@@ -168,6 +169,15 @@ class FaceSettings(Section):
     avatar: OptionalPath = None
     """A folder that `python -m models.face prepare` made."""
     musetalk: MuseTalkSettings = MuseTalkSettings()
+    url: str = Field(default="http://127.0.0.1:8003", pattern=r"^https?://[^\s/?#@]+/?$")
+    """The service of the engine remote, and where `python -m models.face serve` listens."""
+    key: Key | None = None
+    """The service's key, for both."""
+    start_wait_s: float = Field(default=30.0, ge=0, le=600)
+    """How long a start waits for a service that does not draw yet."""
+    connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    picture_timeout_s: float = Field(default=2.0, gt=0, le=60)
+    """The longest that the service may take for a picture that it has all sound for."""
 
 
 class HearingSettings(Section):
