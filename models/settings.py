@@ -1,10 +1,22 @@
 """Which engine does which job, and with what options. Defaults run on two CPU cores without a GPU."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import NoDecode
+
+from models.fallbacks import read_items, whole_sections
 
 
 class Section(BaseModel):
@@ -21,6 +33,15 @@ def _fits_a_header(key: SecretStr) -> SecretStr:
 
 Key = Annotated[SecretStr, AfterValidator(_fits_a_header)]
 """What proves to a server who we are."""
+
+
+class ChainSettings(Section):
+    """An engine that others can stand in for (models/chain)."""
+
+    @field_validator("fallbacks", mode="before", check_fields=False)
+    @classmethod
+    def _whole(cls, value: Any, info: ValidationInfo) -> tuple[Self, ...]:
+        return whole_sections(cls, info.data, read_items(value))
 
 
 class WeightsSettings(Section):
@@ -47,7 +68,7 @@ class AsrSettings(Section):
     threads: int = Field(default=2, ge=1)
 
 
-class LlmSettings(Section):
+class LlmSettings(ChainSettings):
     engine: Literal["llama_cpp", "openai", "scripted"] = "llama_cpp"
     """openai is any server that speaks OpenAI's chat completions: llama.cpp's, vLLM, Ollama, a hosted service."""
     model: str = "qwen2.5-coder-1.5b-instruct"
@@ -85,6 +106,11 @@ class LlmSettings(Section):
     """An answer ends with the clause that crosses this much sound; 0 lets it be as long as it is."""
     preemptive: bool = False
     """Begin to answer a line that sounds finished before it is certain that it is; for models that are fast."""
+    patience_s: float = Field(default=4.0, gt=0, le=60)
+    """How long a first token is waited for where there is another model to ask."""
+    fallbacks: Annotated[tuple["LlmSettings", ...], NoDecode] = ()
+    """Models that answer when this one does not, in order: names of engines, or objects of changes to this section; in
+    the environment a JSON list, or names separated by commas."""
 
 
 class FishServerSettings(Section):
@@ -129,7 +155,7 @@ class FishSpeechSettings(Section):
     server: FishServerSettings = FishServerSettings()
 
 
-class TtsSettings(Section):
+class TtsSettings(ChainSettings):
     engine: Literal["kokoro", "fish_speech", "tone"] = "kokoro"
     language: Literal["auto", "en", "uk"] = "auto"
     """What Kokoro speaks; auto takes for each clause the language that its letters are of."""
@@ -140,6 +166,10 @@ class TtsSettings(Section):
     speed: float = Field(default=1.0, gt=0.5, lt=2.0)
     threads: int = Field(default=2, ge=1)
     fish_speech: FishSpeechSettings = FishSpeechSettings()
+    patience_s: float = Field(default=5.0, gt=0, le=60)
+    """How long sound is waited for where there is another voice to speak."""
+    fallbacks: Annotated[tuple["TtsSettings", ...], NoDecode] = ()
+    """Voices that speak when this one does not, as the fall-backs of the language model."""
 
 
 class MuseTalkSettings(Section):
@@ -158,7 +188,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if valu
 """An empty variable is as good as none."""
 
 
-class FaceSettings(Section):
+class FaceSettings(ChainSettings):
     engine: Literal["auto", "musetalk", "puppet", "host", "remote", "counter"] = "auto"
     """auto takes musetalk where there are a GPU and an avatar, else puppet where there is a photo, else host. remote is
     the face that `python -m models.face serve` draws in another process or on another machine."""
@@ -178,6 +208,10 @@ class FaceSettings(Section):
     connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
     picture_timeout_s: float = Field(default=2.0, gt=0, le=60)
     """The longest that the service may take for a picture that it has all sound for."""
+    patience_s: float = Field(default=2.0, gt=0, le=60)
+    """How long a picture is waited for where there is another face to show."""
+    fallbacks: Annotated[tuple["FaceSettings", ...], NoDecode] = ()
+    """Faces that are shown when this one is not, as the fall-backs of the language model."""
 
 
 class HearingSettings(Section):

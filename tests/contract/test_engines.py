@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.chain.language_model import LanguageModelChain
 from models.errors import EngineFailed
 from models.interfaces import (
     BEAT_SAMPLES,
@@ -31,6 +32,7 @@ from models.llm.server import Server
 from models.registry import ENGINES, Kind, create
 from models.settings import EngineSettings, WeightsSettings
 from models.weights import locate
+from tests.broken_engines import Broken, chain
 from tests.fish_server import FishServer
 from tests.language_server import language_server
 from tests.small_musetalk import small_face
@@ -40,9 +42,14 @@ HELLO = [Message("system", "Answer in one short sentence."), Message("user", "He
 SENTENCE = "Hello there, this is a short test."
 
 
+def names(kind: Kind) -> list[str]:
+    """Every engine, and chains of them: one whose first member is well, and one whose first member never is."""
+    return [*ENGINES[kind], *(("chain", "chain_of_last") if kind in CHAINED else ())]
+
+
 def each(kind: Kind) -> pytest.MarkDecorator:
-    names = [pytest.param(name, marks=[pytest.mark.weights] if name in NEEDS_WEIGHTS else []) for name in ENGINES[kind]]
-    return pytest.mark.parametrize("name", names)
+    marked = [pytest.param(name, marks=[pytest.mark.weights] if name in NEEDS_WEIGHTS else []) for name in names(kind)]
+    return pytest.mark.parametrize("name", marked)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +76,8 @@ def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setitem(OPTIONS, "fish_speech", {"fish_speech": {"url": voice.url, "reference": "me"}})
 
 
+CHAINED: dict[Kind, str] = {"llm": "scripted", "tts": "tone", "face": "counter"}
+"""What the members of the chains under test are."""
 OPTIONS: dict[str, dict[str, Any]] = {}
 """Of engines that need something which only runs during a test."""
 
@@ -77,6 +86,8 @@ def made(kind: Kind, name: str) -> Any:
     """The engine with its smallest model, deterministic."""
     if name == "musetalk":
         return small_face()
+    if name in ("chain", "chain_of_last"):
+        return chain(kind, CHAINED[kind], first_is_well=name == "chain")
     smallest: dict[Kind, dict[str, Any]] = {
         "asr": {"model": "whisper-tiny.en"},
         "llm": {"model": "smollm2-135m-instruct", "temperature": 0, "context_tokens": 512},
@@ -104,8 +115,12 @@ async def said(model: LanguageModel, messages: list[Message] | None = None, max_
 
 def work(model: Any) -> int:
     """Steps that the language model made so far."""
+    if isinstance(model, LanguageModelChain):
+        return sum(map(work, model.engines))
     if isinstance(model, OpenAiServerModel):
         return model.received_pieces
+    if isinstance(model, Broken):
+        return 0
     return int(model.pieces_made if isinstance(model, ScriptedModel) else model.evaluated_tokens)
 
 
@@ -171,7 +186,10 @@ async def test_a_cancelled_answer_is_cancelled_and_the_next_one_is_whole(name: s
 
 @each("llm")
 async def test_a_failed_request_leaves_the_model_usable(name: str) -> None:
-    model: Any = ScriptedModel(["two words"], fail_after_pieces=1) if name == "scripted" else made("llm", name)
+    model: Any = made("llm", name)
+    for scripted in getattr(model, "engines", [model]):
+        if isinstance(scripted, ScriptedModel):
+            scripted.fail_after_pieces = 1
     try:
         with pytest.raises(EngineFailed):
             await said(model, [Message("user", "word " * 1_000)])
@@ -325,7 +343,7 @@ STREAMS: dict[Kind, Callable[[Any], Any]] = {
 STREAMING = [
     pytest.param(kind, name, marks=[pytest.mark.weights] if name in NEEDS_WEIGHTS else [])
     for kind in STREAMS
-    for name in ENGINES[kind]
+    for name in names(kind)
 ]
 
 
