@@ -36,7 +36,6 @@ ENGINES: dict[Kind, dict[str, str]] = {
         "musetalk": "models.face.musetalk.create:create",
         "puppet": "models.face.puppet.face:create",
         "host": "models.face.host.face:create",
-        "remote": "models.face.remote.face:create",
         "counter": "models.face.counter:create",
     },
 }
@@ -61,9 +60,13 @@ def create(kind: Literal["face"], settings: EngineSettings) -> Face: ...
 def create(kind: Kind, settings: HearingSettings) -> Any:
     """Make the engine of `kind` that `settings` choose; loading a model may take seconds.
 
-    Raises EngineUnavailable when the machine lacks what it needs and WeightsMissing when its files were not fetched.
+    With fall-backs it is a chain of engines. Raises EngineUnavailable when the machine lacks what it needs and
+    WeightsMissing when its files were not fetched.
     """
-    name: str = getattr(settings, kind).engine
+    section = getattr(settings, kind)
+    if getattr(section, "fallbacks", ()):
+        return import_module("models.chain.create").create(kind, settings)
+    name: str = section.engine
     module, _, function = ENGINES[kind][name].partition(":")
     try:
         return getattr(import_module(module), function)(settings)
