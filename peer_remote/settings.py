@@ -11,6 +11,7 @@ from models.settings import EngineSettings, Section
 from peer_remote.encoders import VideoCodec
 from peer_remote.persona import Persona
 from peer_remote.persona_file import read_persona
+from peer_remote.services.settings import ServicesSettings
 from signaling.settings import StrictSettings
 
 
@@ -84,3 +85,4 @@ class Settings(StrictSettings, EngineSettings):
 
     remote: RemoteSettings = RemoteSettings()
     persona: PersonaSettings = PersonaSettings()
+    services: ServicesSettings = ServicesSettings()
