@@ -61,6 +61,7 @@ class Guard:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            bufsize=0,
             cwd="/",
             start_new_session=True,
         )
@@ -71,7 +72,7 @@ class Guard:
         try:
             self._write(line)
         except OSError:  # somebody has ended it
-            self._process.wait()
+            self.close()
             with suppress(OSError):
                 self._start()
                 for group in self._groups:
@@ -80,7 +81,6 @@ class Guard:
     def _write(self, line: str) -> None:
         assert self._process is not None and self._process.stdin is not None
         self._process.stdin.write(line.encode())
-        self._process.stdin.flush()
 
 
 class Child(Protocol):
