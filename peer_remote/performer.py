@@ -21,6 +21,7 @@ from models.hearing.listener import (
 )
 from models.interfaces import HEARING_RATE_HZ, Counted, EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
 from models.tts.phrase_cache import PhraseCache
+from peer_remote import trouble
 from peer_remote.clock import MediaClock
 from peer_remote.commands import obey
 from peer_remote.conversation import Conversation
@@ -114,6 +115,7 @@ class Performer:
             notes=self._notes,
             preemptive=settings.llm.preemptive,
             longest_answer_s=settings.llm.longest_answer_s or None,
+            trouble=self._persona.trouble_line(),
         )
         self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
         metrics.watch(
@@ -134,8 +136,8 @@ class Performer:
         await self._cast.llm.prefill(self._history.messages())
 
     async def learn_openings(self) -> None:
-        """Speak the persona's openings while nobody waits for an answer; ends when all are known."""
-        for phrase in self._persona.openings:
+        """Speak what the double may have to say at once while nobody waits for an answer; ends when all is known."""
+        for phrase in (*trouble.clauses(self._persona.trouble_line()), *self._persona.openings):
             while not await self._calm():
                 pass
             try:

@@ -8,11 +8,14 @@ small machine each stage has all cores for itself.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
+from models.chain.fade import fade_out
+from models.errors import ClauseCutShort
 from models.interfaces import (
     BEAT_SAMPLES,
     SPEECH_RATE_HZ,
@@ -36,6 +39,8 @@ SPEECH_AHEAD = 2
 """Pieces of sound that are made before the stage has room for them: the next clause is ready when one ends."""
 
 
+Part = Literal["llm", "tts", "face"]
+
 Line = Sequence[Message] | HeadStart | str
 """What to perform: the answer to a conversation, one that was begun already, or words exactly as they are."""
 
@@ -49,6 +54,14 @@ class Cast:
     face: Face
 
 
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """Which engine broke off an answer, and how."""
+
+    part: Part
+    error: Exception
+
+
 @dataclass(slots=True)
 class Turn:
     """One answer in the making; `clauses` grows as they are synthesised, `played_samples` as they are played."""
@@ -57,14 +70,32 @@ class Turn:
     trace: Trace
     clauses: list[SpokenClause] = field(default_factory=list)
     played_samples: int = 0
+    beats: int = 0
+    """Beats that were put on the stage."""
+    broken: Breakage | None = None
+    answer_samples: int | None = None
+    """Where the answer broke off; what comes after it was not the model's."""
 
     async def perform(
         self, cast: Cast, stage: Stage, line: Line, *, max_tokens: int, longest_s: float | None = None
     ) -> None:
         """Put the whole answer on the stage; returns when its last beat is queued, or its turn is over.
 
-        An answer of the model ends with the clause that crosses `longest_s`; words that somebody wrote never do.
+        An answer of the model ends with the clause that crosses `longest_s`; words that somebody wrote never do. Raises
+        what an engine raised, after everything that was made before is on the stage; `broken` says which one it was.
+        A line that is performed after another one goes on where that ended.
         """
+        try:
+            over = await self._perform(cast, stage, line, max_tokens, longest_s)
+        except Exception as error:
+            self.broken = self.broken or Breakage("face", error)
+            raise
+        if self.broken is not None and not over:
+            raise self.broken.error
+
+    async def _perform(self, cast: Cast, stage: Stage, line: Line, max_tokens: int, longest_s: float | None) -> bool:
+        """Put beats on the stage; true when nobody wants more of them."""
+        self.broken = None
         sound = _SoundBuffer()
         longest_samples = None if longest_s is None or isinstance(line, str) else round(longest_s * SPEECH_RATE_HZ)
         speech_made = self._speech(cast, self._clauses(cast, line, max_tokens), longest_samples)
@@ -73,12 +104,12 @@ class Turn:
             aclosing(sound.passing(speech)) as passing,
             aclosing(cast.face.speak(passing, stage.next_position)) as pictures,
         ):
-            index = 0
             async for picture in pictures:
                 self.trace.mark("first_picture")
-                if not await stage.put(Beat(self.id, index, sound.pop_beat(), picture)):
-                    return
-                index += 1
+                if not await stage.put(Beat(self.id, self.beats, sound.pop_beat(), picture)):
+                    return True
+                self.beats += 1
+        return False
 
     async def _clauses(self, cast: Cast, line: Line, max_tokens: int) -> AsyncGenerator[str, None]:
         splitter = ClauseSplitter()
@@ -104,29 +135,55 @@ class Turn:
     async def _speech(
         self, cast: Cast, made: AsyncGenerator[str, None], longest_samples: int | None
     ) -> AsyncGenerator[Speech, None]:
-        made_samples = 0
-        async with aclosing(made) as clauses:
-            async for text in clauses:
-                self.trace.mark("first_clause")
-                shown = legible(text)
-                clause = SpokenClause(shown, made_samples, expected_samples(shown, self.clauses))
-                async with aclosing(cast.tts.stream(text)) as pieces:
-                    async for speech in pieces:
-                        if not len(speech.samples):
-                            continue
-                        self.trace.mark("first_sample")
-                        if not clause.samples:
-                            self.clauses.append(clause)
-                        clause.samples += len(speech.samples)
-                        made_samples += len(speech.samples)
-                        yield speech
-                clause.complete = True
-                if longest_samples is not None and made_samples >= longest_samples:
-                    return
+        """The sound of what `made` yields; ends early when an engine fails, after what came before it."""
+        made_samples = self.beats * BEAT_SAMPLES
+        part: Part = "llm"
+        last: Samples = np.zeros(0, np.float32)
+        try:
+            async with aclosing(made) as clauses:
+                async for text in clauses:
+                    self.trace.mark("first_clause")
+                    part = "tts"
+                    async with aclosing(self._spoken(cast.tts, text, made_samples)) as pieces:
+                        async for speech in pieces:
+                            made_samples += len(speech.samples)
+                            last = speech.samples
+                            yield speech
+                    part, last = "llm", last[:0]
+                    if longest_samples is not None and made_samples >= longest_samples:
+                        return
+        except Exception as error:
+            self.broken = Breakage(part, error)
+        if len(last):
+            yield Speech(fade_out(last))
+
+    async def _spoken(self, voice: SpeechSynthesizer, text: str, start_samples: int) -> AsyncGenerator[Speech, None]:
+        """The sound of one clause, which `clauses` has from its first piece on."""
+        shown = legible(text)
+        clause = SpokenClause(shown, start_samples, expected_samples(shown, self.clauses))
+        with suppress(ClauseCutShort):
+            async with aclosing(voice.stream(text)) as pieces:
+                async for speech in pieces:
+                    if not len(speech.samples):
+                        continue
+                    self.trace.mark("first_sample")
+                    if not clause.samples:
+                        self.clauses.append(clause)
+                    clause.samples += len(speech.samples)
+                    yield speech
+            clause.complete = True
+
+    def break_off(self) -> None:
+        """The answer ends with what is on the stage."""
+        self.answer_samples = self.beats * BEAT_SAMPLES
 
     def said(self, heard_samples: int) -> str:
         """The text whose sound lies before `heard_samples`, cut at a word."""
         return words_heard(self.clauses, heard_samples)
+
+    def answered(self, heard_samples: int) -> str:
+        """What of it is the answer, without what was said when that had broken off."""
+        return self.said(heard_samples if self.answer_samples is None else min(heard_samples, self.answer_samples))
 
 
 class _SoundBuffer:

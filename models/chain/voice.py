@@ -5,18 +5,15 @@ from typing import Final
 
 import numpy as np
 
+from models.chain.fade import fade_out
 from models.chain.health import JobHealth, Note
 from models.chain.members import Member, Members
 from models.chain.pull import Pull
 from models.errors import ClauseCutShort, EngineFailed
-from models.interfaces import SPEECH_RATE_HZ, Samples, Speech, SpeechSynthesizer
+from models.interfaces import SPEECH_RATE_HZ, Speech, SpeechSynthesizer
 
 LITTLE_SAMPLES: Final = SPEECH_RATE_HZ
 """A clause of which so much or less was spoken is said again by the next voice, as people do who begin anew."""
-FADE_SAMPLES: Final = 10 * SPEECH_RATE_HZ // 1_000
-"""What breaks off fades out over this instead of ending in a click."""
-PAUSE_SAMPLES: Final = 120 * SPEECH_RATE_HZ // 1_000
-"""Between a clause that broke off and the next voice."""
 _TRIAL: Final = "Yes."
 
 
@@ -84,14 +81,6 @@ class VoiceChain:
     async def aclose(self) -> None:
         """Close all members."""
         await self._members.aclose()
-
-
-def fade_out(last: Samples) -> Samples:
-    """What follows sound that ended in `last`: it runs backwards while it fades, then there is a pause."""
-    tail = last[-FADE_SAMPLES:][::-1]
-    sound = np.zeros(FADE_SAMPLES + PAUSE_SAMPLES, np.float32)
-    sound[: len(tail)] = tail * np.linspace(1, 0, len(tail), dtype=np.float32)
-    return sound
 
 
 async def _trial(voice: SpeechSynthesizer) -> None:
