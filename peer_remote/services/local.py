@@ -7,7 +7,8 @@ health, and the performer comes after them all.
 import ipaddress
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ KEYS: Final = {
     "voice": "UNDERSTUDY_TTS__FISH_SPEECH__KEY",
     "face": "UNDERSTUDY_FACE__KEY",
 }
+PERFORMER: Final = "performer"
 TOKEN: Final = "UNDERSTUDY_REMOTE__TOKEN"
 
 LLM_START_S: Final = 300.0
@@ -35,9 +37,13 @@ VOICE_START_S: Final = 720.0
 FACE_START_S: Final = 300.0
 ELSEWHERE_START_S: Final = 30.0
 """How long the performer waits for what this machine cannot start."""
+STOP_S: Final = 10.0
 VOICE_STOP_S: Final = 15.0
 """`python -m models.tts serve` gives the server 10 s of it."""
-PERFORMER_START_S: Final = 300.0
+
+
+Keys = Mapping[str, SecretStr]
+Needs = Sequence[Need]
 
 
 def wanted_services(settings: MachineSettings, *, only: str | None = None) -> tuple[Service, ...]:
@@ -46,23 +52,30 @@ def wanted_services(settings: MachineSettings, *, only: str | None = None) -> tu
     With `only` one is started, as a program of its own beside the others, and those that it comes after are asked.
     Keys that nobody has set are made, for this start and for both sides. Raises ServicesError.
     """
-    urls = _urls(settings)
-    names = [*urls, "performer"]
+    servers = _servers(settings)
+    names = [*servers, PERFORMER]
     if only is not None and only not in names:
-        raise ServicesError(f"{only} is not among the services that the settings want: {', '.join(names)}.")
-    starts = [name for name in names if _starts_here(name, urls, settings) and only in (None, name)]
+        raise ServicesError(f"{only} is not among what the settings want, which is {', '.join(names)}.")
+    starts = [name for name in names if only in (None, name) and _starts_here(name, servers, settings)]
     if only is not None and not starts:
-        raise ServicesError(f"{only} is not started on this machine: {_elsewhere(only, urls, settings)}.")
-    keys = _keys(settings, starts, alone=only is not None)
+        why = (
+            f"is at {servers[only].url}" if only in settings.services.start else "is not in UNDERSTUDY_SERVICES__START"
+        )
+        raise ServicesError(f"{only} is not started on this machine, because it {why}.")
+    keys, made = _keys(servers, starts, alone=only is not None)
     needs = needed(settings)
-    services = [
-        _service(name, urls, settings, keys, needs) if name in starts else _asked(name, urls[name])
-        for name in names
-        if name in starts or name in urls
-    ]
-    if only is None or only == "performer":
-        return tuple(services)
-    return tuple(service for service in services if service.name == only)
+    makers: dict[str, Callable[[], Service]] = {
+        "llm": lambda: _llm(settings, servers["llm"], keys, needs),
+        "voice": lambda: _voice(servers["voice"], keys, needs),
+        "face": lambda: _face(servers["face"], keys, needs),
+        PERFORMER: lambda: _performer(tuple(servers), made, needs),
+    }
+    shown = names if only in (None, PERFORMER) else starts
+    return tuple(
+        makers[name]() if name in starts else _asked(name, servers[name])
+        for name in shown
+        if name in starts or name in servers
+    )
 
 
 def local_services(settings: MachineSettings, *, only: str | None = None) -> tuple[Service, ...]:
@@ -72,18 +85,19 @@ def local_services(settings: MachineSettings, *, only: str | None = None) -> tup
 
 def needed(settings: MachineSettings) -> tuple[Need, ...]:
     """What they need of the GPUs of this machine, if it has any. Raises ServicesError."""
-    urls = _urls(settings)
+    servers = _servers(settings)
     found: list[Need | None] = []
-    if _starts_here("llm", urls, settings):
+    if _starts_here("llm", servers, settings):
         try:
-            found.append(llm_need(settings.services.llm_model, _context_tokens(settings), Catalog.read()))
+            tokens = _context_tokens(settings, servers["llm"])
+            found.append(llm_need(settings.services.llm_model, tokens, Catalog.read()))
         except WeightsError as error:
             raise ServicesError(f"UNDERSTUDY_SERVICES__LLM_MODEL: {error}") from None
-    if _starts_here("voice", urls, settings):
+    if _starts_here("voice", servers, settings):
         found.append(voice_need(settings.tts.fish_speech))
-    if _starts_here("face", urls, settings):
+    if _starts_here("face", servers, settings):
         found.append(face_need("face", settings.face, "auto"))
-    if _starts_here("performer", urls, settings):
+    if _starts_here(PERFORMER, servers, settings):
         found += performer_needs(settings)
     return tuple(need for need in found if need is not None)
 
@@ -92,28 +106,54 @@ def environment_of(service: Service, inherited: Mapping[str, str]) -> dict[str, 
     """What a service inherits: everything but the keys and the token of others."""
     private = {*KEYS.values(), TOKEN, "UNDERSTUDY_SIGNALING__SECRET", "UNDERSTUDY_SIGNALING__TURN_SECRET"}
     kept = {
-        name: value for name, value in inherited.items() if service.name == "performer" or name.upper() not in private
+        name: value for name, value in inherited.items() if service.name == PERFORMER or name.upper() not in private
     }
     shown = {name: secret.get_secret_value() for name, secret in service.secrets.items()}
     return {**kept, **service.environment, **shown}
 
 
-def _urls(settings: MachineSettings) -> dict[str, str]:
-    """By name, the address of each engine that is reached by one."""
-    urls = {}
-    if settings.llm.engine == "openai":
-        urls["llm"] = settings.llm.url
-    if settings.tts.engine == "fish_speech":
-        urls["voice"] = settings.tts.fish_speech.url
-    if settings.face.engine == "remote":
-        urls["face"] = settings.face.url
-    return urls
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """An engine that is reached by a URL, and the key for it."""
+
+    url: str
+    key: SecretStr | None
+    first: bool
+    """Not a fall-back."""
+    context_tokens: int = 0
 
 
-def _starts_here(name: str, urls: Mapping[str, str], settings: MachineSettings) -> bool:
+def _servers(settings: MachineSettings) -> dict[str, _Server]:
+    """By name, what the engines and their fall-backs are reached at. Of several the one that can be ours gets the plain
+    name, the others a number."""
+    llms, voices, faces = settings.llm, settings.tts, settings.face
+    wanted = {
+        "llm": [
+            _Server(llm.url, llm.key, llm is llms, llm.context_tokens)
+            for llm in (llms, *llms.fallbacks)
+            if llm.engine == "openai"
+        ],
+        "voice": [
+            _Server(voice.fish_speech.url, voice.fish_speech.key, voice is voices)
+            for voice in (voices, *voices.fallbacks)
+            if voice.engine == "fish_speech"
+        ],
+        "face": [
+            _Server(face.url, face.key, face is faces) for face in (faces, *faces.fallbacks) if face.engine == "remote"
+        ],
+    }
+    found: dict[str, _Server] = {}
+    for name, servers in wanted.items():
+        different = list({server.url: server for server in reversed(servers)}.values())[::-1]
+        ordered = sorted(different, key=lambda server: not is_ours(server.url))
+        found |= {name if not number else f"{name}-{number + 1}": server for number, server in enumerate(ordered)}
+    return found
+
+
+def _starts_here(name: str, servers: Mapping[str, _Server], settings: MachineSettings) -> bool:
     if name not in settings.services.start:
         return False
-    return name == "performer" or (name in urls and is_ours(urls[name]))
+    return name == PERFORMER or (name in servers and is_ours(servers[name].url))
 
 
 def is_ours(url: str) -> bool:
@@ -127,110 +167,102 @@ def is_ours(url: str) -> bool:
     return loopback and parts.scheme == "http" and parts.path.rstrip("/") in ("", "/v1")
 
 
-def _elsewhere(name: str, urls: Mapping[str, str], settings: MachineSettings) -> str:
-    if name not in settings.services.start:
-        return "UNDERSTUDY_SERVICES__START leaves it out"
-    return f"its URL is {urls[name]}"
+def _keys(servers: Mapping[str, _Server], starts: Sequence[str], *, alone: bool) -> tuple[Keys, Keys]:
+    """By server, the key of each, and those of them that were made for this start.
 
-
-def _keys(settings: MachineSettings, starts: Iterable[str], *, alone: bool) -> dict[str, SecretStr]:
-    """By service, the key of both sides. Raises ServicesError where one that is made would not reach both."""
-    given = {"llm": settings.llm.key, "voice": settings.tts.fish_speech.key, "face": settings.face.key}
-    keys = {name: key for name, key in given.items() if key is not None and key.get_secret_value()}
-    starts = tuple(starts)
+    Raises ServicesError where one that is made would not reach both sides.
+    """
+    given = {name: server.key for name, server in servers.items() if server.key and server.key.get_secret_value()}
+    made = {}
     for name in starts:
-        if name in keys or name not in KEYS:
+        if name in given or name == PERFORMER:
             continue
-        if alone or "performer" not in starts:
+        if not servers[name].first:
+            raise ServicesError(f"{name} is a fall-back here; give it a `key` where its `url` is set.")
+        if alone or PERFORMER not in starts:
             raise ServicesError(
                 f"{KEYS[name]} is not set; a service that is started without the performer needs a key that both "
                 "know, for example what `openssl rand -hex 16` says."
             )
-        keys[name] = SecretStr(secrets.token_urlsafe(24))
-    return keys
+        made[name] = SecretStr(secrets.token_urlsafe(24))
+    return {**given, **made}, made
 
 
-def _service(
-    name: str,
-    urls: Mapping[str, str],
-    settings: MachineSettings,
-    keys: Mapping[str, SecretStr],
-    needs: Iterable[Need],
-) -> Service:
-    makers: dict[str, Callable[[], Service]] = {
-        "llm": lambda: _llm(settings, keys["llm"], _gib(needs, "llm")),
-        "voice": lambda: _voice(settings, keys["voice"], _gib(needs, "voice")),
-        "face": lambda: _face(settings, keys["face"], _gib(needs, "face")),
-        "performer": lambda: _performer(tuple(urls), keys, _gib(needs, "performer")),
-    }
-    return makers[name]()
-
-
-def _llm(settings: MachineSettings, key: SecretStr, vram_gib: float) -> Service:
-    host, port = address(settings.llm.url)
+def _llm(settings: MachineSettings, server: _Server, keys: Keys, needs: Needs) -> Service:
+    host, port = address(server.url)
     command = _module("models.llm", "serve", "--model", settings.services.llm_model)
     command += ("--host", "127.0.0.1" if host == "localhost" else host, "--port", str(port))
-    command += ("--context-tokens", str(_context_tokens(settings)))
-    # Its own page about itself: unlike the API it does not wait for the model, which cuts an answer off when asked
-    # for anything else (llama-cpp-python's interrupt_requests).
-    health = Health("http", f"{_base(settings.llm.url)}/docs")
-    return Service(
-        "llm", command, health, secrets={KEYS["llm"]: key}, start_s=LLM_START_S, stop_s=10.0, vram_gib=vram_gib
+    command += ("--context-tokens", str(_context_tokens(settings, server)))
+    # Its own page about itself. A question about its models would wait for the model, and whatever waits for the model
+    # cuts the answer off that it is giving (llama-cpp-python's interrupt_requests).
+    health = Health("http", f"{_base(server)}/docs")
+    return _started("llm", command, health, keys, needs, start_s=LLM_START_S, stop_s=STOP_S)
+
+
+def _voice(server: _Server, keys: Keys, needs: Needs) -> Service:
+    # A server that works answers nothing, not even for its health; it listens once it is ready.
+    health = Health("tcp", _base(server))
+    return _started(
+        "voice", _module("models.tts", "serve"), health, keys, needs, start_s=VOICE_START_S, stop_s=VOICE_STOP_S
     )
 
 
-def _voice(settings: MachineSettings, key: SecretStr, vram_gib: float) -> Service:
-    # A server that works answers nothing, not even for its health, and listens once it is ready.
-    health = Health("tcp", _base(settings.tts.fish_speech.url))
-    command = _module("models.tts", "serve")
-    return Service(
-        "voice",
-        command,
-        health,
-        secrets={KEYS["voice"]: key},
-        start_s=VOICE_START_S,
-        stop_s=VOICE_STOP_S,
-        vram_gib=vram_gib,
+def _face(server: _Server, keys: Keys, needs: Needs) -> Service:
+    service = _started(
+        "face",
+        _module("models.face", "serve"),
+        Health("http", f"{_base(server)}/healthz"),
+        keys,
+        needs,
+        start_s=FACE_START_S,
+        stop_s=STOP_S,
     )
+    # What is shown when this face is not is the performer's business.
+    return replace(service, environment={"UNDERSTUDY_FACE__FALLBACKS": "[]"})
 
 
-def _face(settings: MachineSettings, key: SecretStr, vram_gib: float) -> Service:
-    health = Health("tcp", _base(settings.face.url))
-    command = _module("models.face", "serve")
+def _performer(after: tuple[str, ...], made: Keys, needs: Needs) -> Service:
     return Service(
-        "face", command, health, secrets={KEYS["face"]: key}, start_s=FACE_START_S, stop_s=10.0, vram_gib=vram_gib
-    )
-
-
-def _performer(after: tuple[str, ...], keys: Mapping[str, SecretStr], vram_gib: float) -> Service:
-    return Service(
-        "performer",
+        PERFORMER,
         _module("peer_remote"),
         Health("process"),
-        secrets={KEYS[name]: key for name, key in keys.items()},
+        secrets={KEYS[name]: key for name, key in made.items()},
         after=after,
-        start_s=PERFORMER_START_S,
-        stop_s=10.0,
-        vram_gib=vram_gib,
+        stop_s=STOP_S,
+        vram_gib=_gib(needs, PERFORMER),
     )
 
 
-def _asked(name: str, url: str) -> Service:
-    return Service(name, (), Health("tcp", url), start_s=ELSEWHERE_START_S)
+def _started(
+    name: str, command: tuple[str, ...], health: Health, keys: Keys, needs: Needs, *, start_s: float, stop_s: float
+) -> Service:
+    return Service(
+        name,
+        command,
+        health,
+        secrets={KEYS[name]: keys[name]},
+        start_s=start_s,
+        stop_s=stop_s,
+        vram_gib=_gib(needs, name),
+    )
+
+
+def _asked(name: str, server: _Server) -> Service:
+    return Service(name, (), Health("tcp", _base(server)), start_s=ELSEWHERE_START_S)
 
 
 def _module(*words: str) -> tuple[str, ...]:
     return (sys.executable, "-m", *words)
 
 
-def _base(url: str) -> str:
-    parts = urlsplit(url)
+def _base(server: _Server) -> str:
+    parts = urlsplit(server.url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _context_tokens(settings: MachineSettings) -> int:
-    return max(settings.services.llm_context_tokens, settings.llm.context_tokens)
+def _context_tokens(settings: MachineSettings, server: _Server) -> int:
+    return max(settings.services.llm_context_tokens, server.context_tokens)
 
 
-def _gib(needs: Iterable[Need], service: str) -> float:
+def _gib(needs: Needs, service: str) -> float:
     return sum(need.gib for need in needs if need.service == service)

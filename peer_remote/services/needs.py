@@ -135,11 +135,9 @@ def recognizer_need(service: str, settings: AsrSettings) -> Need | None:
 
 
 def performer_needs(settings: EngineSettings) -> tuple[Need, ...]:
-    """Of the engines that work in the performer's own process."""
-    found = (
-        recognizer_need("performer", settings.asr),
-        face_need("performer", settings.face, settings.face.engine),
-    )
+    """Of the engines that work in the performer's own process, fall-backs among them."""
+    faces = [face_need("performer", face, face.engine) for face in (settings.face, *settings.face.fallbacks)]
+    found = (recognizer_need("performer", settings.asr), next((need for need in faces if need is not None), None))
     return tuple(need for need in found if need is not None)
 
 
