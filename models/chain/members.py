@@ -75,7 +75,7 @@ class Members(Generic[E]):
         self._trial = trial
         self._sleep = sleep
         self._changed: Callable[[Note | None], None] = lambda note: None
-        self._maker = Worker(f"{kind}-chain")
+        self._maker: Worker | None = None
         self._left: set[asyncio.Task[Any]] = set()
         self._in_use = self._first().name
         self._closed = False
@@ -152,7 +152,8 @@ class Members(Generic[E]):
             task.cancel()
         if self._left:
             await asyncio.wait(list(self._left), timeout=CLOSE_S)
-        await self._maker.aclose()
+        if self._maker is not None:
+            await self._maker.aclose()
         results = await asyncio.gather(*(member.made().aclose() for member in self.made), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -197,6 +198,7 @@ class Members(Generic[E]):
                     continue
             try:
                 if member.engine is None:
+                    self._maker = self._maker or Worker(f"{self._kind}-chain")
                     await self._maker.call(lambda: _make(member))
                 await self._test(member.made())
             except Exception as error:
