@@ -7,7 +7,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pytest
 
 from models.chain.language_model import LanguageModelChain
 from models.errors import EngineFailed
+from models.face.host.face import HostFace
 from models.interfaces import (
     BEAT_SAMPLES,
     HEARING_RATE_HZ,
@@ -30,9 +31,10 @@ from models.llm.openai_server import OpenAiServerModel
 from models.llm.scripted import ScriptedModel
 from models.llm.server import Server
 from models.registry import ENGINES, Kind, create
-from models.settings import EngineSettings, WeightsSettings
+from models.settings import EngineSettings, FaceSettings, WeightsSettings
 from models.weights import locate
 from tests.broken_engines import Broken, chain
+from tests.face_service import RunningService
 from tests.fish_server import FishServer
 from tests.language_server import language_server
 from tests.small_musetalk import small_face
@@ -64,9 +66,16 @@ def voice_server() -> Iterator[FishServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def face_services() -> Iterator[Iterator[FaceSettings]]:
+    """Two, in turn: a service draws for one performer."""
+    with RunningService(lambda: HostFace(128)) as one, RunningService(lambda: HostFace(128)) as other:
+        yield cycle((one.settings(), other.settings()))
+
+
 @pytest.fixture(autouse=True)
 def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The servers of the language model and of the voice run for the tests of their clients."""
+    """The servers of the language model, of the voice and of the face run for the tests of their clients."""
     name = request.node.callspec.params.get("name") if getattr(request.node, "callspec", None) else None
     if name == "openai":
         server: Server = request.getfixturevalue("llm_server")
@@ -74,18 +83,24 @@ def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     if name == "fish_speech":
         voice: FishServer = request.getfixturevalue("voice_server")
         monkeypatch.setitem(OPTIONS, "fish_speech", {"fish_speech": {"url": voice.url, "reference": "me"}})
+    if name == "remote":
+        monkeypatch.setitem(SERVICES, "remote", request.getfixturevalue("face_services"))
 
 
 CHAINED: dict[Kind, str] = {"llm": "scripted", "tts": "tone", "face": "counter"}
 """What the members of the chains under test are."""
 OPTIONS: dict[str, dict[str, Any]] = {}
 """Of engines that need something which only runs during a test."""
+SERVICES: dict[str, Iterator[FaceSettings]] = {}
+"""The settings of each next face that another process draws."""
 
 
 def made(kind: Kind, name: str) -> Any:
     """The engine with its smallest model, deterministic."""
     if name == "musetalk":
         return small_face()
+    if name == "remote":
+        return create(kind, EngineSettings(face=next(SERVICES[name])))
     if name in ("chain", "chain_of_last"):
         return chain(kind, CHAINED[kind], first_is_well=name == "chain")
     smallest: dict[Kind, dict[str, Any]] = {

@@ -213,7 +213,8 @@ _BYTES = _Body(bytes, bytes)
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    type: type[Message]
+    type: Any
+    """One of Message's classes."""
     numbers: struct.Struct
     body: _Body | None = None
 
@@ -259,10 +260,10 @@ def parse(frame: bytes) -> Message:
     try:
         numbers = layout.numbers.unpack_from(frame, 1)
         body = frame[1 + layout.numbers.size :]
-        if layout.body is not None:
-            return layout.type(*numbers, layout.body.read(body))
+        rest = () if layout.body is None else (layout.body.read(body),)
     except (struct.error, ValueError):
         raise MalformedMessage(f"a frame is no whole {name}") from None
-    if body:
+    if body and layout.body is None:
         raise MalformedMessage(f"a frame is longer than a {name}")
-    return layout.type(*numbers)
+    message: Message = layout.type(*numbers, *rest)
+    return message

@@ -1,0 +1,71 @@
+"""Silent pictures: which were asked for, and which of them are still right. Pure but for the futures."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from models.errors import EngineFailed
+from models.face.remote.windows import IDLE_AHEAD
+from models.face.remote.wire import Idle, MalformedMessage
+from models.interfaces import Picture
+
+MOST_UNDRAWN: Final = 16
+"""Silent pictures that a service takes on at once."""
+
+
+class SilentPictures:
+    """Asks by `send` for the positions that are wanted, and for those after them before they are."""
+
+    def __init__(self, send: Callable[[Idle], None]) -> None:
+        self._send = send
+        self._requests = 0
+        self._undrawn: dict[int, asyncio.Future[Picture]] = {}
+        """By request."""
+        self._ahead: dict[int, asyncio.Future[Picture]] = {}
+        """By position, the one that was wanted last and later ones."""
+
+    def wanted(self, position: int) -> "asyncio.Future[Picture]":
+        """The picture at `position`; cancelled when the connection is lost. Raises EngineFailed when too many wait."""
+        if position not in self._ahead and len(self._undrawn) >= MOST_UNDRAWN:
+            raise EngineFailed("The face is asked for more pictures at once than it can draw.")
+        places = range(position, position + 1 + IDLE_AHEAD)
+        self._ahead = {place: picture for place, picture in self._ahead.items() if place in places}
+        for place in places:
+            if place not in self._ahead and (place == position or len(self._undrawn) < MOST_UNDRAWN // 2):
+                self._ahead[place] = self._ask(place)
+        picture = self._ahead[position]
+        if picture.done():
+            del self._ahead[position]  # drawn again for whoever wants it again, as the face of the service would
+        return picture
+
+    def outdated(self) -> None:
+        """The mouth moves: pictures that were asked for before continue another one."""
+        self._ahead.clear()
+
+    def expected(self, request: int) -> "asyncio.Future[Picture]":
+        """What `request` asked for. Raises MalformedMessage."""
+        try:
+            return self._undrawn.pop(request)
+        except KeyError:
+            raise MalformedMessage("it sends a picture that was not asked for") from None
+
+    def failed(self, request: int, sentence: str) -> None:
+        """Raises MalformedMessage."""
+        picture = self.expected(request)
+        self._ahead = {place: other for place, other in self._ahead.items() if other is not picture}
+        picture.set_exception(EngineFailed(sentence))
+        picture.exception()  # seen: nobody may wait for one that was asked for ahead
+
+    def lost(self) -> None:
+        """Nothing that was asked for will come."""
+        for picture in self._undrawn.values():
+            picture.cancel()
+        self._undrawn.clear()
+        self._ahead.clear()
+
+    def _ask(self, position: int) -> "asyncio.Future[Picture]":
+        self._requests = (self._requests + 1) % 2**32
+        picture: asyncio.Future[Picture] = asyncio.get_running_loop().create_future()
+        self._undrawn[self._requests] = picture
+        self._send(Idle(self._requests, position))
+        return picture
