@@ -44,7 +44,7 @@ PARENT = _LISTEN + (
 
 def small_service(name: str, program: str, port: int, *, kind: str = "http", **changes: object) -> Service:
     """A service that runs `program` and is asked often."""
-    health = Health("tcp" if kind == "tcp" else "http", f"http://127.0.0.1:{port}", timeout_s=0.5, every_s=0.2)
+    health = Health("tcp" if kind == "tcp" else "http", f"http://127.0.0.1:{port}", timeout_s=0.2, every_s=0.2)
     service = Service(name, (sys.executable, "-c", program, str(port)), health, start_s=20.0, stop_s=5.0)
     return replace(service, **changes)  # type: ignore[arg-type]
 

@@ -71,7 +71,8 @@ def _refusal(needs: Sequence[Need], gpus: Sequence[Gpu], reserve: float) -> str:
     cards = " and ".join(f"{gpu.gib * (1 - reserve):.1f}" for gpu in gpus) or "no"
     ways = []
     if smaller := _smaller(needs, gpus, reserve):
-        ways.append("with " + " and ".join(change.setting for change in smaller))
+        *settings, last = (change.setting for change in smaller)
+        ways.append(f"with {' and '.join([', '.join(settings), last]) if settings else last}")
     ways += [f"on {name}" for name, cards_of in CARDS.items() if _place(_by_service(needs), cards_of, reserve)]
     would = f"it would fit {', or '.join(ways)}" if ways else "move one of them to another machine by its URL"
     return f"{total:.1f} GiB of GPU memory are needed ({parts}) and {cards} GiB are to be had; {would}."

@@ -86,7 +86,8 @@ def placed(
     found = plan(needs, gpus, reserve=settings.vram_reserve)
     if isinstance(found, Refusal):
         if settings.vram_check:
-            raise ServicesError(f"{found.reason} UNDERSTUDY_SERVICES__VRAM_CHECK=false starts them nevertheless.")
+            reason = found.reason.removesuffix(".")
+            raise ServicesError(f"{reason}; UNDERSTUDY_SERVICES__VRAM_CHECK=false starts them nevertheless.")
         logger.warning("gpu_memory_short", extra={"reason": found.reason})
         return services
     logger.info("gpu_memory", extra={"free_gib": [round(gib, 1) for gib in found.free_gib], "gpu": dict(found.gpu)})

@@ -103,13 +103,13 @@ def needed(settings: MachineSettings) -> tuple[Need, ...]:
 
 
 def environment_of(service: Service, inherited: Mapping[str, str]) -> dict[str, str]:
-    """What a service inherits: everything but the keys and the token of others."""
+    """What a service inherits: everything but the keys and the token of others. Its log comes as it is written."""
     private = {*KEYS.values(), TOKEN, "UNDERSTUDY_SIGNALING__SECRET", "UNDERSTUDY_SIGNALING__TURN_SECRET"}
     kept = {
         name: value for name, value in inherited.items() if service.name == PERFORMER or name.upper() not in private
     }
     shown = {name: secret.get_secret_value() for name, secret in service.secrets.items()}
-    return {**kept, **service.environment, **shown}
+    return {"PYTHONUNBUFFERED": "1", **kept, **service.environment, **shown}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,14 +59,24 @@ class LogFile:
 class LogPipe:
     """Reads what a service writes until the last process that may write has ended, on a thread of its own.
 
-    `secrets` are replaced wherever they stand. `write_end` is for the service; close it here once it is started.
+    `secrets` are replaced wherever they stand, lines that contain `noise` are left out. `write_end` is for the service;
+    close it here once it is started.
     """
 
-    def __init__(self, name: str, file: LogFile, show: Callable[[bytes], None], secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        file: LogFile,
+        show: Callable[[bytes], None],
+        *,
+        secrets: Iterable[str] = (),
+        noise: str = "",
+    ) -> None:
         self._read_end, self.write_end = os.pipe()
         self._file = file
         self._show = show
         self._prefix = f"{name} | ".encode()
+        self._noise = noise.encode()
         self._secrets = [secret.encode() for secret in secrets if secret]
         self._thread = threading.Thread(target=self._run, name=f"log-{name}", daemon=True)
         self._thread.start()
@@ -78,6 +88,8 @@ class LogPipe:
     def _run(self) -> None:
         try:
             for line in lines(iter(lambda: os.read(self._read_end, _READ_BYTES), b"")):
+                if self._noise and self._noise in line:
+                    continue
                 for secret in self._secrets:
                     line = line.replace(secret, WITHHELD)
                 self._file.write(line)

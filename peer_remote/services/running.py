@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
+from urllib.parse import urlsplit
 
 from peer_remote.services.errors import ServicesError
 from peer_remote.services.local import environment_of
 from peer_remote.services.log_file import LogFile, LogPipe
 from peer_remote.services.processes import Child, ChildProcess, Guard
-from peer_remote.services.service import Service
+from peer_remote.services.service import Health, Service
 from peer_remote.services.settings import ServicesSettings
 from peer_remote.services.status import serve_status
 from peer_remote.services.supervisor import Supervisor
@@ -46,7 +47,7 @@ def run(services: Sequence[Service], settings: ServicesSettings) -> int:
 async def _supervise(services: Sequence[Service], files: Mapping[str, LogFile], guard: Guard, status_port: int) -> int:
     async def start(service: Service) -> Child:
         hidden = [secret.get_secret_value() for secret in service.secrets.values()]
-        log = LogPipe(service.name, files[service.name], show, hidden)
+        log = LogPipe(service.name, files[service.name], show, secrets=hidden, noise=our_question(service.health))
         return await ChildProcess.start(service.command, environment_of(service, os.environ), log, guard)
 
     show = _terminal()
@@ -62,6 +63,11 @@ async def _supervise(services: Sequence[Service], files: Mapping[str, LogFile], 
                 return 1
     logger.info("ended")
     return 0
+
+
+def our_question(health: Health) -> str:
+    """What a server's access log says, every few seconds, of our questions that it answered."""
+    return f'"GET {urlsplit(health.url).path} HTTP/1.1" 200' if health.kind == "http" else ""
 
 
 @contextmanager

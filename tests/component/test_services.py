@@ -80,9 +80,10 @@ async def on_stage(url: str) -> None:
 async def test_a_language_models_server_that_is_killed_comes_back_and_the_next_answer_comes(tmp_path: Path) -> None:
     secret, signaling_port, llm_port, face_port, status_port = secrets.token_hex(16), *(free_port() for _ in range(4))
     url = f"http://127.0.0.1:{signaling_port}"
-    tokens: dict[str, str] = {}
-    for role in ("performer", "viewer"):
-        tokens[role] = auth.issue(secret, room="main", role=role, lifetime_s=3600, now_s=time.time())  # type: ignore[arg-type]
+    roles: tuple[protocol.Role, ...] = ("performer", "viewer")
+    tokens: dict[protocol.Role, str] = {
+        role: auth.issue(secret, room="main", role=role, lifetime_s=3600, now_s=time.time()) for role in roles
+    }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
     environment = inherited | {
         "PYTHONPATH": str(ROOT),
@@ -116,14 +117,16 @@ async def test_a_language_models_server_that_is_killed_comes_back_and_the_next_a
         before = {name: await machine.until_well(name) for name in ("llm", "face", "performer")}
         viewer = await stack.enter_async_context(Viewer(url, "main", tokens["viewer"], timeout_s=60.0))
         viewer.send(protocol.Say(text="Hello there!"))
-        await viewer.until(protocol.TurnEnded, reason="finished")
+        await viewer.until(protocol.Caption)
+        viewer.send(protocol.Interrupt())
+        await viewer.until(protocol.TurnEnded)
 
         os.kill(before["llm"]["pid"], signal.SIGKILL)
         killed_s = time.monotonic()
         await machine.until_well("llm", restarts=1)
         well_s = time.monotonic()
         viewer.send(protocol.Say(text="And how are you?"))
-        await viewer.until(protocol.TurnEnded, count=2, reason="finished")
+        await viewer.until(protocol.Caption, turn_id=(await viewer.until(protocol.TurnEnded)).turn_id + 1)
         answered_s = time.monotonic()
         print(f"killed → well {well_s - killed_s:.2f} s → answered {answered_s - killed_s:.2f} s")
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from peer_remote.services.guard import end
 from peer_remote.services.lifecycle import Backoff, State
 from peer_remote.services.log_file import LogFile, LogPipe
 from peer_remote.services.processes import Child, ChildProcess, Guard
@@ -46,7 +47,7 @@ class Machine:
     async def _start(self, service: Service) -> Child:
         self.order.append(service.name)
         hidden = [secret.get_secret_value() for secret in service.secrets.values()]
-        log = LogPipe(service.name, self._files[service.name], self.shown.append, hidden)
+        log = LogPipe(service.name, self._files[service.name], self.shown.append, secrets=hidden)
         environment = {**os.environ, **service.environment}
         return await ChildProcess.start(service.command, environment, log, self._guard)
 
@@ -179,7 +180,7 @@ async def test_a_service_that_hangs_is_ended_and_started_again(tmp_path: Path) -
 async def test_a_voice_server_that_answers_nothing_while_it_works_is_left_alone(tmp_path: Path) -> None:
     async with running(tmp_path, small_service("voice", HANGS, free_port(), kind="tcp")) as machine:
         await machine.until_well("voice")
-        await until(lambda: machine.status("voice").in_state_s > 1.5)
+        await until(lambda: machine.status("voice").in_state_s > 0.8)
         assert machine.status("voice").restarts == 0
 
 
@@ -246,10 +247,10 @@ import asyncio
 from pathlib import Path
 from tests.component.test_supervisor import running
 from tests.processes import stop
-from tests.small_services import PARENT, STUBBORN, small_service
+from tests.small_services import PARENT, WELL, small_service
 
 async def main():
-    services = small_service("voice", PARENT, {ports}[0]), small_service("llm", STUBBORN, {ports}[1])
+    services = small_service("voice", PARENT, {ports}[0]), small_service("llm", WELL, {ports}[1])
     async with running(Path({directory!r}), *services):
         await asyncio.sleep(600)
 
@@ -272,6 +273,16 @@ def test_a_guard_that_was_killed_is_replaced_and_knows_all_that_runs() -> None:
     closing.start()
     assert sleeper.wait(10) == -signal.SIGTERM
     closing.join()
+
+
+def test_what_ignores_the_guard_is_killed_with_its_children() -> None:
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    process = subprocess.Popen([sys.executable, "-c", stubborn], process_group=0, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout:
+        process.stdout.readline()
+        end({process.pid, 1 << 22}, grace_s=0.2)
+    assert process.wait(10) == -signal.SIGKILL
 
 
 def guards() -> list[psutil.Process]:
