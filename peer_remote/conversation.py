@@ -46,7 +46,8 @@ class Conversation:
     An interruption silences the stage first, then cancels the turn, and history keeps what was played, or what the
     operator's listeners heard of it. The next turn starts when the engines are free, at most WIND_DOWN_S later.
     `media_s` gives the performer's time of a position in samples. `trouble` is what is said when an answer of the model
-    breaks off; the model is not told of it, because small ones repeat it.
+    breaks off; the model is not told of it, because small ones repeat it. `performed` is told of every turn
+    that was not interrupted, when its last beat is on the stage or it has broken off.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Conversation:
         preemptive: bool = False,
         longest_answer_s: float | None = None,
         trouble: str = "",
+        performed: Callable[[Turn], None] = lambda turn: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cast = cast
@@ -73,6 +75,7 @@ class Conversation:
         self._max_answer_tokens = max_answer_tokens
         self._longest_answer_s = longest_answer_s
         self._trouble = trouble
+        self._performed = performed
         self._tasks = tasks
         self._send = send
         self._metrics = metrics
@@ -258,6 +261,7 @@ class Conversation:
                 max_tokens=self._max_answer_tokens,
                 longest_s=self._longest_answer_s,
             )
+            self._performed(turn)
             await self._stage.drained()
             if self._running is running:
                 self._finish(running, "finished")
@@ -288,6 +292,7 @@ class Conversation:
         """Play to its end what there is of the answer, say that it broke off, and listen."""
         turn = running.turn
         turn.break_off()
+        self._performed(turn)
         if self._trouble and running.words is None:
             await own_up(turn, self._cast, self._stage, self._trouble)
         await self._stage.drained()

@@ -39,14 +39,24 @@ class Performance:
 
     Budget: a beat leaves within 5 ms of its time. The idle picture for the next position is drawn while the current
     one plays and is thrown away if speech arrives meanwhile; when it is late the last picture is shown again and
-    `late_pictures` counts it. Sound never waits for a picture. Only the first of `failed_pictures` is logged.
+    `late_pictures` counts it. Sound never waits for a picture. Only the first of `failed_pictures` is logged; `drawn`
+    is told of each idle picture whether it could be drawn.
     """
 
-    def __init__(self, stage: Stage, face: Face, clock: MediaClock, *, played: Callable[[int, Beat], None]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        face: Face,
+        clock: MediaClock,
+        *,
+        played: Callable[[int, Beat], None],
+        drawn: Callable[[bool], None] = lambda well: None,
+    ) -> None:
         self._stage = stage
         self._face = face
         self._clock = clock
         self._played = played
+        self._drawn = drawn
         self._subscribers: set[BeatQueue] = set()
         self._silence = np.zeros(BEAT_SAMPLES, np.float32)
         self.late_pictures = 0
@@ -89,8 +99,11 @@ class Performance:
         if drawing is None or not drawing.done():
             return None, drawing
         try:
-            return drawing.result(), None
+            picture = drawing.result()
+            self._drawn(True)
+            return picture, None
         except Exception:
+            self._drawn(False)
             if not self.failed_pictures:
                 logger.exception("idle_picture_failed")
             self.failed_pictures += 1

@@ -35,6 +35,7 @@ from peer_remote.settings import Settings
 from peer_remote.stage import Stage
 from peer_remote.tracks import Seat
 from peer_remote.turn import Cast
+from peer_remote.vitals import Vitals
 from signaling import protocol
 from signaling.client import SignalingClient
 from signaling.errors import BadMessage, BadToken, ConnectionLost
@@ -83,6 +84,12 @@ class Performer:
         bitrate = remote.video_bitrate_kbps * 1_000
         set_video_bitrate(start_bps=bitrate, lowest_bps=bitrate // 2, highest_bps=bitrate * 2)
         self._settings = settings
+        self._vitals = Vitals(
+            cast,
+            {"llm": settings.llm.engine, "tts": settings.tts.engine, "face": settings.face.engine},
+            metrics=metrics,
+            changed=self._broadcast,
+        )
         self._phrases = PhraseCache(cast.tts)
         self._cast = cast = replace(cast, tts=self._phrases)
         self._persona = settings.persona.persona()
@@ -116,8 +123,11 @@ class Performer:
             preemptive=settings.llm.preemptive,
             longest_answer_s=settings.llm.longest_answer_s or None,
             trouble=self._persona.trouble_line(),
+            performed=self._vitals.performed,
         )
-        self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
+        self.performance = Performance(
+            self._stage, cast.face, self._clock, played=self.conversation.played, drawn=self._idle_drawn
+        )
         metrics.watch(
             "late_pictures", "Pictures shown again because the next was late", lambda: self.performance.late_pictures
         )
@@ -271,8 +281,15 @@ class Performer:
     def _greet(self, session: Session) -> None:
         conversation = self.conversation
         session.send(protocol.Hello(name=self._persona.name, state=conversation.state, turns=conversation.turns))
+        session.send(self._vitals.report())
         if session.role == "operator" and self._history.summary:
             session.send(protocol.Remembered(summary=self._history.summary))
+
+    def _idle_drawn(self, well: bool) -> None:
+        if well:
+            self._vitals.worked("face")
+        else:
+            self._vitals.failed("face", "failed")
 
     def _broadcast(self, message: BaseModel) -> None:
         for session in self._sessions.values():
