@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from peer_remote.services import running, tables
-from peer_remote.services.budget import Refusal, plan
+from peer_remote.services.budget import CARDS, Refusal, plan
 from peer_remote.services.errors import ServicesError
 from peer_remote.services.gpus import Gpu, seen_gpus
 from peer_remote.services.local import TOKEN, needed, wanted_services
@@ -50,11 +50,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _show_budget(settings: MachineSettings) -> None:
     needs, gpus = needed(settings), seen_gpus()
-    reserve = settings.services.vram_reserve
     if not needs:
         tables.show("None of what the settings start on this machine works on a GPU.")
         return
-    tables.show(tables.needs_table(needs), tables.budget_table(needs, gpus, reserve=reserve))
+    machines = {**CARDS, **tables.this_machine(gpus)}
+    table = tables.budget_table(needs, machines, reserve=settings.services.vram_reserve)
+    tables.show(tables.needs_table(needs), table)
     if not gpus:
         tables.show("This machine has no NVIDIA GPU, or none that its driver tells of.")
 
@@ -66,7 +67,11 @@ def _start(settings: MachineSettings, services: tuple[Service, ...]) -> int:
     if settings.remote.token is None and any(service.name == "performer" for service in started):
         raise SettingsError(f"{TOKEN} is not set; make one with `python -m signaling token --role performer`.")
     logs.setup(settings.remote.log_level)
-    services = placed(services, needed(settings), seen_gpus(), settings.services)
+    needs, gpus = needed(settings), seen_gpus()
+    if needs and gpus:
+        table = tables.budget_table(needs, tables.this_machine(gpus), reserve=settings.services.vram_reserve)
+        tables.show(tables.needs_table(needs), table)
+    services = placed(services, needs, gpus, settings.services)
     asyncio.run(_require_free(started))
     return running.run(services, settings.services)
 

@@ -9,6 +9,7 @@
 `next` says what to do at a moment; the caller does it and tells by `started`, `answered` and `gone` what came of it.
 """
 
+import math
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from peer_remote.services.service import Service
 
 ASK_AT_START_S = 0.25
 """Between questions until a service is well for the first time, so that it is used soon."""
+STUCK_STOP_S = 2.0
+"""What is stuck gets no longer to end: it will hardly listen, and people wait."""
 
 
 class State(StrEnum):
@@ -100,6 +103,7 @@ class Lifecycle:
         self._well_since_s: float | None = None
         self._told_to_end = False
         self._killed = False
+        self._kill_after_s = 0.0
 
     @property
     def restarts(self) -> int:
@@ -142,7 +146,7 @@ class Lifecycle:
                 return Step(question.deed, min(late_s, question.until_s or late_s))
             case State.UNWELL if self._missed >= self.service.health.failures:
                 self.reason = f"did not answer {self._missed} times in a row"
-                return self._terminate(now_s)
+                return self._terminate(now_s, STUCK_STOP_S)
             case State.WELL | State.UNWELL:
                 return self._question(now_s)
             case State.STOPPING:
@@ -233,15 +237,16 @@ class Lifecycle:
             return Step(Deed.WAIT)
         return Step(Deed.ASK) if now_s >= self._ask_at_s else Step(Deed.WAIT, self._ask_at_s)
 
-    def _terminate(self, now_s: float) -> Step:
+    def _terminate(self, now_s: float, most_s: float = math.inf) -> Step:
+        self._kill_after_s = min(most_s, self.service.stop_s)
         self._become(State.STOPPING, now_s)
         return Step(Deed.TERMINATE)
 
     def _kill_in_time(self, now_s: float) -> Step:
         if self._killed:
             return Step(Deed.WAIT)
-        if now_s < self.since_s + self.service.stop_s:
-            return Step(Deed.WAIT, self.since_s + self.service.stop_s)
+        if now_s < self.since_s + self._kill_after_s:
+            return Step(Deed.WAIT, self.since_s + self._kill_after_s)
         self._killed = True
         return Step(Deed.KILL)
 

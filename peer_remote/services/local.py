@@ -37,6 +37,8 @@ VOICE_START_S: Final = 720.0
 FACE_START_S: Final = 300.0
 ELSEWHERE_START_S: Final = 30.0
 """How long the performer waits for what this machine cannot start."""
+ASKED_EVERY_S: Final = 2.0
+"""What hangs is started again within 20 s: three questions of 3 s, and 2 s to end."""
 STOP_S: Final = 10.0
 VOICE_STOP_S: Final = 15.0
 """`python -m models.tts serve` gives the server 10 s of it."""
@@ -195,7 +197,7 @@ def _llm(settings: MachineSettings, server: _Server, keys: Keys, needs: Needs) -
     command += ("--context-tokens", str(_context_tokens(settings, server)))
     # Its own page about itself. A question about its models would wait for the model, and whatever waits for the model
     # cuts the answer off that it is giving (llama-cpp-python's interrupt_requests).
-    health = Health("http", f"{_base(server)}/docs")
+    health = Health("http", f"{_base(server)}/docs", every_s=ASKED_EVERY_S)
     return _started("llm", command, health, keys, needs, start_s=LLM_START_S, stop_s=STOP_S)
 
 
@@ -211,7 +213,7 @@ def _face(server: _Server, keys: Keys, needs: Needs) -> Service:
     service = _started(
         "face",
         _module("models.face", "serve"),
-        Health("http", f"{_base(server)}/healthz"),
+        Health("http", f"{_base(server)}/healthz", every_s=ASKED_EVERY_S),
         keys,
         needs,
         start_s=FACE_START_S,

@@ -1,7 +1,7 @@
 """What each engine needs of a GPU's memory, and what it would need if it were smaller. Pure.
 
-A figure is measured where somebody has looked at a running server, else computed from the size of its weights. All
-count a process's CUDA context, which takes some hundred megabytes.
+A figure is reported where others have looked at a running server (nobody here has), computed from the size of the
+weights and of the cache, or estimated. All count a process's CUDA context, which takes some hundred megabytes.
 """
 
 import wave
@@ -18,20 +18,20 @@ GIB: Final = 1 << 30
 LLM_OVERHEAD_GIB: Final = 1.1
 """CUDA context and work buffers: what MamayLM 9B takes at 8,192 tokens (8.9 to 9.1 GiB) beyond weights and cache."""
 S1_MINI_GIB: Final = 5.1
-"""OpenAudio S1-mini with a recording of 10 to 20 s; measured by others, 4.9 to 5.1."""
+"""OpenAudio S1-mini with a recording of 10 to 20 s; others saw 4.9 to 5.1."""
 S1_MINI_LONG_REFERENCE_GIB: Final = 7.0
 """The same with recordings of 30 to 40 s."""
 SHORT_REFERENCE_S: Final = 20.0
 MUSETALK_SD_GIB: Final = 7.4
-"""MuseTalk as published, 7.3 to 7.4; our own engine, whose weights are the same, was not measured."""
+"""MuseTalk as published, 7.3 to 7.4; our own engine, which has the same weights, was not measured."""
 MUSETALK_TAESD_GIB: Final = 4.5
 """Not measured: weights and context 2.5 GiB, and the work of the mouth network without that of the sharp decoder."""
 WHISPER_TURBO_GIB: Final = 2.2
-"""large-v3-turbo in int8 or fp16; measured by others, 1.2 to 2.2."""
+"""large-v3-turbo in int8 or fp16; others saw 1.2 to 2.2."""
 WHISPER_SMALL_GIB: Final = 0.8
 """Not measured: whisper-base, which has a tenth of turbo's weights."""
 
-Basis = Literal["measured", "computed", "estimated"]
+Basis = Literal["reported", "computed", "estimated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +88,17 @@ def llm_need(model: str, context_tokens: int, catalog: Catalog) -> Need:
     smaller = [(name, _llm_gib(name, context_tokens, catalog)) for name in SMALLER_LLMS]
     changes = tuple(Change(f"UNDERSTUDY_SERVICES__LLM_MODEL={name}", need) for name, need in smaller if need < gib)
     what = f"language model {model}, {context_tokens} tokens"
-    return Need("llm", what, gib, "measured" if measured else "computed", changes)
+    return Need("llm", what, gib, "reported" if measured else "computed", changes)
 
 
 def voice_need(settings: FishSpeechSettings) -> Need:
     """Of the voice's server, by the length of the recording where it lies on this machine."""
     length_s = reference_s(settings)
     if length_s is not None and length_s <= SHORT_REFERENCE_S:
-        return Need("voice", "cloned voice, short recording", S1_MINI_GIB, "measured")
+        return Need("voice", "cloned voice, short recording", S1_MINI_GIB, "reported")
     shorter = Change(f"a recording of at most {SHORT_REFERENCE_S:.0f} s", S1_MINI_GIB)
     what = "cloned voice" if length_s is None else f"cloned voice, recording of {length_s:.0f} s"
-    return Need("voice", what, S1_MINI_LONG_REFERENCE_GIB, "measured", (shorter,))
+    return Need("voice", what, S1_MINI_LONG_REFERENCE_GIB, "reported", (shorter,))
 
 
 def reference_s(settings: FishSpeechSettings) -> float | None:
@@ -122,7 +122,7 @@ def face_need(service: str, settings: FaceSettings, engine: str) -> Need | None:
     if settings.musetalk.decoder == "taesd":
         return Need(service, "face, small decoder", MUSETALK_TAESD_GIB, "estimated")
     change = Change("UNDERSTUDY_FACE__MUSETALK__DECODER=taesd", MUSETALK_TAESD_GIB)
-    return Need(service, "face", MUSETALK_SD_GIB, "measured", (change,))
+    return Need(service, "face", MUSETALK_SD_GIB, "reported", (change,))
 
 
 def recognizer_need(service: str, settings: AsrSettings) -> Need | None:
@@ -130,7 +130,7 @@ def recognizer_need(service: str, settings: AsrSettings) -> Need | None:
         return None
     change = (Change("UNDERSTUDY_ASR__DEVICE=cpu", 0.0),)
     if settings.model in ("auto", "whisper-large-v3-turbo"):
-        return Need(service, "recognizer, large-v3-turbo", WHISPER_TURBO_GIB, "measured", change)
+        return Need(service, "recognizer, large-v3-turbo", WHISPER_TURBO_GIB, "reported", change)
     return Need(service, f"recognizer, {settings.model}", WHISPER_SMALL_GIB, "estimated", change)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from peer_remote.services.budget import CARDS, Plan, Refusal, plan
+from peer_remote.services.budget import Plan, Refusal, plan
 from peer_remote.services.gpus import Gpu
 from peer_remote.services.needs import Need
 from peer_remote.services.service import Service
@@ -72,16 +72,20 @@ def needs_table(needs: Iterable[Need]) -> Table:
     return table
 
 
-def budget_table(needs: Sequence[Need], gpus: Sequence[Gpu], *, reserve: float) -> Table:
-    """What fits on the cards that people rent, and on those of this machine."""
-    columns = dict(CARDS)
-    if gpus:
-        columns["this machine: " + " + ".join(f"{gpu.name} {gpu.gib:.1f} GiB" for gpu in gpus)] = tuple(gpus)
+def budget_table(needs: Sequence[Need], machines: Mapping[str, Sequence[Gpu]], *, reserve: float) -> Table:
+    """What fits where."""
     table = Table("GPUs", "what goes where", "left of each, GiB")
-    for name, cards in columns.items():
-        found = plan(needs, cards, reserve=reserve)
-        table.add_row(name, *_cells(found, cards))
+    for name, gpus in machines.items():
+        table.add_row(name, *_cells(plan(needs, gpus, reserve=reserve), gpus))
     return table
+
+
+def this_machine(gpus: Sequence[Gpu]) -> Mapping[str, Sequence[Gpu]]:
+    """The row of this machine, if it has a GPU."""
+    if not gpus:
+        return {}
+    cards = ", ".join(f"{gpu.name} {gpu.gib:.1f} GiB, {gpu.used_gib:.1f} in use now" for gpu in gpus)
+    return {f"here: {cards}": gpus}
 
 
 def _cells(found: Plan | Refusal, gpus: Sequence[Gpu]) -> tuple[str, str]:

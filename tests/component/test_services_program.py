@@ -101,9 +101,10 @@ def test_the_list_and_the_budget_are_shown_before_anything_is_started(services: 
 def test_what_the_gpu_has_no_room_for_is_not_started(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "seen_gpus", lambda: (Gpu("NVIDIA L4", 22.5),))
     monkeypatch.setattr("peer_remote.services.running.run", lambda *_: pytest.fail("it was started"))
-    status, _, error = services(
+    status, out, error = services(
         LLM__ENGINE="openai", SERVICES__LLM_MODEL="mamaylm-gemma-3-27b-it-v2.0", REMOTE__TOKEN=TOKEN
     )
+    assert "NVIDIA L4" in out and "refused" in out
     assert status == 1 and "it would fit with UNDERSTUDY_ASR__DEVICE=cpu, or on" in error
 
 

@@ -59,7 +59,7 @@ def recorded(directory: Path, seconds: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("model", "gib", "basis"),
     [
-        ("mamaylm-gemma-2-9b-it-v0.1", 9.1, "measured"),
+        ("mamaylm-gemma-2-9b-it-v0.1", 9.1, "reported"),
         ("mamaylm-gemma-3-4b-it-v1.0", 4.5, "computed"),
         ("mamaylm-gemma-3-12b-it-v1.0", 10.9, "computed"),
         ("mamaylm-gemma-3-12b-it-v2.0", 10.9, "computed"),

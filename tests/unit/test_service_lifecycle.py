@@ -84,6 +84,8 @@ def test_a_missed_question_is_forgiven_and_three_in_a_row_are_not() -> None:
         ask(life, now_s, False)
     assert life.next(25.0, ready=True) == Step(Deed.TERMINATE)
     assert life.reason == "did not answer 3 times in a row"
+    assert life.next(26.0, ready=True) == Step(Deed.WAIT, 27.0)
+    assert life.next(27.0, ready=True) == Step(Deed.KILL)
 
 
 def test_what_ignores_sigterm_is_killed_once() -> None:
