@@ -28,7 +28,7 @@ from models.face.remote.wire import (
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 1.0
 MOST_UNSENT: Final = 256
 """Messages; all but sound are some ten bytes. A service that does not read so many is taken for dead."""
 HEARTBEAT_S: Final = 10.0
