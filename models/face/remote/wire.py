@@ -182,8 +182,8 @@ def _sound(body: bytes) -> Speech:
         raise MalformedMessage("a piece of speech is too long")
     if not np.isfinite(samples).all():
         raise MalformedMessage("a piece of speech is no sound")
-    if any(not phoneme.start_samples <= phoneme.end_samples <= len(samples) for phoneme in phonemes):
-        raise MalformedMessage("a phoneme lies outside of its speech")
+    if any(not phoneme.start_samples <= phoneme.end_samples <= LONGEST_SPEECH_SAMPLES for phoneme in phonemes):
+        raise MalformedMessage("a phoneme ends before it begins")
     return Speech(samples, tuple(phonemes))
 
 
@@ -244,11 +244,11 @@ def dump(message: Message) -> bytes:
     kind = _KINDS[type(message)]
     layout = _LAYOUTS[kind]
     values = [getattr(message, field.name) for field in fields(message)]
-    body = layout.body.write(values.pop()) if layout.body is not None else b""
     try:
+        body = layout.body.write(values.pop()) if layout.body is not None else b""
         return bytes([kind]) + layout.numbers.pack(*values) + body
-    except struct.error as error:
-        raise ValueError(str(error)) from None
+    except struct.error:
+        raise ValueError("a number is too large or negative") from None
 
 
 def parse(frame: bytes) -> Message:
