@@ -27,7 +27,7 @@ LINE = "one two three four five six seven eight."
 
 @pytest.fixture
 def server() -> Iterator[FishServer]:
-    with FishServer(key=KEY, references={"me": (b"wav", "words")}) as server:
+    with FishServer(key=KEY, references={"me": (b"RIFF", "words")}) as server:
         yield server
 
 
