@@ -19,6 +19,7 @@ BENCHES = (
     "musetalk",
     "puppet",
     "reconnect",
+    "s1_mini",
     "speech",
     "steady",
     "takeover",
