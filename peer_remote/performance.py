@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from models.errors import ModelError
 from models.interfaces import BEAT_SAMPLES, Face, Picture
 from peer_remote.clock import MediaClock
 from peer_remote.stage import Beat, Stage
@@ -70,7 +71,7 @@ class Performance:
 
     async def run(self) -> None:
         """Play until cancelled."""
-        shown = await self._face.idle(0)
+        shown = await self._first_picture()
         drawing: asyncio.Task[Picture] | None = None
         try:
             while True:
@@ -94,6 +95,16 @@ class Performance:
                 drawing.cancel()
                 await asyncio.gather(drawing, return_exceptions=True)
 
+    async def _first_picture(self) -> Picture:
+        """The face at the beginning, or darkness while it cannot be drawn."""
+        try:
+            return await self._face.idle(0)
+        except ModelError as error:
+            logger.warning("idle_picture_failed", extra={"code": error.code})
+            self._drawn(False)
+            self.failed_pictures += 1
+            return darkness(self._face.width_px, self._face.height_px)
+
     def _collect(self, drawing: asyncio.Task[Picture] | None) -> tuple[Picture | None, asyncio.Task[Picture] | None]:
         """The idle picture if it is there, and the task that is still drawing one if any."""
         if drawing is None or not drawing.done():
@@ -108,3 +119,10 @@ class Performance:
                 logger.exception("idle_picture_failed")
             self.failed_pictures += 1
             return None, None
+
+
+def darkness(width_px: int, height_px: int) -> Picture:
+    """A black picture, in the limited range."""
+    i420 = np.full((height_px * 3 // 2, width_px), 128, np.uint8)
+    i420[:height_px] = 16
+    return Picture(i420)

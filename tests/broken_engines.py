@@ -19,6 +19,7 @@ from models.settings import EngineSettings
 
 Fault = Literal["fail", "hang", "wrong"]
 """wrong is a bug: an exception that no engine should raise."""
+FAULTS: tuple[Fault, ...] = ("fail", "hang", "wrong")
 
 
 class Broken:

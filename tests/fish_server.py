@@ -171,6 +171,7 @@ class FishServer:
         self.port = runner.addresses[0][1]
         self._ready.set()
         await self._stop.wait()
+        await asyncio.sleep(0.01)  # what came while it was held is a connection by then
         for transport in self._connections:
             transport.abort()
         await runner.cleanup()

@@ -16,11 +16,10 @@ from models.face.counter import CounterFace, read_counter
 from models.interfaces import BEAT_SAMPLES, Message, Picture, Speech
 from models.llm.scripted import ScriptedModel
 from models.tts.tone import CHUNK_SAMPLES, ToneSynthesizer
-from tests.broken_engines import Broken, Fault, chain_of
+from tests.broken_engines import FAULTS, Broken, Fault, chain_of
 from tests.virtual_time import run
 
 HELLO = [Message("user", "Hello!")]
-FAULTS = ("fail", "hang", "wrong")
 
 
 def model(answer: str = "one two three", fault: Fault | None = None, after: int = 0) -> Broken:
