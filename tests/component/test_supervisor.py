@@ -191,6 +191,22 @@ async def test_what_ignores_being_told_to_end_is_killed(tmp_path: Path) -> None:
     assert pid is not None and not alive(pid)
 
 
+async def test_told_twice_it_waits_for_nobody(tmp_path: Path) -> None:
+    service = replace(small_service("llm", STUBBORN, free_port()), stop_s=600.0)
+    guard = Guard()
+    guard.open()
+    machine = Machine((service,), tmp_path, guard)
+    keeping = asyncio.create_task(machine.supervisor.run())
+    pid = (await machine.until_well("llm")).pid
+    machine.supervisor.end()
+    await until(lambda: machine.status("llm").state is State.STOPPING)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    guard.close()
+    machine.close()
+    assert pid is not None and not alive(pid)
+
+
 async def test_a_program_that_does_not_exist_is_a_failure_like_others(tmp_path: Path) -> None:
     service = replace(small_service("llm", WELL, free_port()), command=("/no/such/program",))
     async with running(tmp_path, service) as machine:
