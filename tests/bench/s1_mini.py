@@ -9,7 +9,8 @@ the bench, its dependencies and torch; none of its code is here. S1_MINI_PARTS c
 - `conduct`: what the real server answers to well and badly formed requests, compared with tests/fish_server.py.
 
 The checkpoint of 3.6 GB is written to S1_MINI_DIR (default: build/s1_mini) and found there again. S1_MINI_TINY=1 takes
-a model of a few megabytes, to try all this on a CPU. Random weights never end a clause, so its length is given.
+a model of a few megabytes, to try all this on a CPU; S1_MINI_ROUNDS says how often a clause is asked for (12). Random
+weights never end a clause, so its length is given.
 """
 
 import os

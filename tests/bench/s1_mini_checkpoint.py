@@ -84,7 +84,7 @@ def write_checkpoint(checkout: Path, folder: Path, texts: Sequence[str], device:
     torch.manual_seed(0)
     with device:
         model = llama.DualARTransformer(llama.DualARModelArgs(**architecture), tokenizer)
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.to("cpu", torch.bfloat16).save_pretrained(folder)
     parameters: int = sum(parameter.numel() for parameter in model.parameters())
     del model
     hydra = import_module("hydra")
