@@ -1,17 +1,18 @@
-"""The service of a face in a thread of its own, as `python -m models.face serve` runs it, and one that misbehaves."""
+"""The service of a face in a thread of its own, as `python -m models.face serve` runs it, and who uses it."""
 
 import asyncio
 import threading
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Self
 
 from aiohttp import web
 from pydantic import SecretStr
 
+from models.face.remote.face import RemoteFace, create
 from models.face.remote.service import FaceService
-from models.interfaces import Face
-from models.settings import FaceSettings
+from models.interfaces import Face, Image, Speech
+from models.settings import EngineSettings, FaceSettings
 
 PATIENCE_S = 30.0
 
@@ -85,3 +86,40 @@ class RunningService:
             self.port = self._runner.addresses[0][1]
             self._ready.set()
             await self._stopped.wait()
+
+
+@asynccontextmanager
+async def performer(service: RunningService, **changes: object) -> AsyncIterator[RemoteFace]:
+    face = await asyncio.to_thread(create, EngineSettings(face=service.settings(**changes)))
+    try:
+        yield face
+    finally:
+        await face.aclose()
+
+
+async def pieces(*said: Speech) -> AsyncIterator[Speech]:
+    for piece in said:
+        yield piece
+
+
+class Shown:
+    """What a face has drawn: each picture is shown at the next position."""
+
+    def __init__(self, position: int = 0) -> None:
+        self.position = position
+        self.pictures: list[Image] = []
+
+    async def idle(self, face: Face, count: int) -> None:
+        for _ in range(count):
+            self.pictures.append((await face.idle(self.position)).i420)
+            self.position += 1
+
+    async def speak(self, face: Face, speech: AsyncIterator[Speech], *, most: int = 10_000) -> None:
+        async with aclosing(face.speak(speech, lambda: self.position)) as stream:
+            taken = 0
+            async for picture in stream:
+                self.pictures.append(picture.i420)
+                self.position += 1
+                taken += 1
+                if taken == most:
+                    return
