@@ -163,6 +163,10 @@ class TtsSettings(ChainSettings):
     """One of Kokoro's voices."""
     voice_uk: str | None = None
     """The voice for Ukrainian; without it the clearest one that is female or male as `voice` is."""
+    match: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    """Kokoro's voices and how they are shifted, by the name that `python -m models.tts match` gave to a recording."""
+    match_dir: Path = Field(default_factory=lambda: user_data_path("understudy") / "matches")
+    """Where the matches are."""
     speed: float = Field(default=1.0, gt=0.5, lt=2.0)
     threads: int = Field(default=2, ge=1)
     fish_speech: FishSpeechSettings = FishSpeechSettings()

@@ -1,4 +1,4 @@
-"""`python -m models.tts`: the recordings of a cloned voice, and the server that speaks with it."""
+"""`python -m models.tts`: the recordings of a voice, what is made of them, and the server that speaks with it."""
 
 import argparse
 import asyncio
@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from models import registry
 from models.errors import EngineFailed, ModelError
 from models.settings import EngineSettings
-from models.tts import evaluate_command, fish_server_command, references
+from models.tts import evaluate_command, fish_server_command, match_command, references
 from models.tts.environment import engine_settings
 from models.tts.evaluate_command import read_text
-from models.tts.reference_check import Finding
 from models.tts.serve import serve
+from models.tts.tables import show_findings
 
 _STOPPED = 130
-_COLOURS = {"good": "green", "fair": "yellow", "bad": "red"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +63,7 @@ def _add(settings: EngineSettings, options: argparse.Namespace) -> int:
             recognizer=lambda: registry.create("asr", hearing),
         )
     )
-    _show(reference.findings)
+    show_findings(reference.findings)
     if text is None:
         print(f"Heard: {reference.text}")
     if options.check:
@@ -114,17 +110,11 @@ def _preview(settings: EngineSettings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _show(findings: Sequence[Finding]) -> None:
-    table = Table("recording", "measured", "verdict", "what to do")
-    for finding in findings:
-        verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
-        table.add_row(finding.name, finding.measured, verdict, finding.advice)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models.tts", description="The cloned voice and its server.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{references,serve,evaluate}")
+    parser = argparse.ArgumentParser(
+        prog="python -m models.tts", description="The user's voice: cloned, or matched without a GPU."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{references,serve,evaluate,match}")
     voices = commands.add_parser("references", help="the recordings that voices are made of")
     actions = voices.add_subparsers(dest="action", required=True, metavar="{add,list,remove,preview}")
     add = actions.add_parser(
@@ -161,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     start.add_argument("--print-command", action="store_true", help="show what would be run, without the key")
     evaluate_command.add_to(commands)
+    match_command.add_to(commands)
     return parser
 
 

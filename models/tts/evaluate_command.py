@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from models import registry
@@ -18,6 +17,7 @@ from models.settings import EngineSettings
 from models.tts import evaluate, references
 from models.tts.recording import read_recording
 from models.tts.speaker import encoder
+from models.tts.tables import show
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -72,7 +72,7 @@ def _run(settings: EngineSettings, options: argparse.Namespace) -> int:
     )
     for row in evaluate.rows(results, originals):
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    show(table)
     if options.out is not None:
         print(f"Listen to the files in {evaluate.write(results, options.out)}.")
     return 0
