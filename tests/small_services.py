@@ -4,6 +4,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
 from peer_remote.services.service import Health, Service
 
 _LISTEN = """
@@ -47,6 +49,14 @@ def small_service(name: str, program: str, port: int, *, kind: str = "http", **c
     health = Health("tcp" if kind == "tcp" else "http", f"http://127.0.0.1:{port}", timeout_s=0.2, every_s=0.2)
     service = Service(name, (sys.executable, "-c", program, str(port)), health, start_s=20.0, stop_s=5.0)
     return replace(service, **changes)  # type: ignore[arg-type]
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs; what has ended and is not yet asked for its status does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def log_of(directory: Path, name: str) -> str:

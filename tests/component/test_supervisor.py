@@ -25,7 +25,7 @@ from peer_remote.services.service import Health, Service
 from peer_remote.services.supervisor import Status, Supervisor
 from tests.language_server import free_port
 from tests.processes import stop
-from tests.small_services import CRASHES, HANGS, LATE, PARENT, STUBBORN, WELL, log_of, small_service
+from tests.small_services import CRASHES, HANGS, LATE, PARENT, STUBBORN, WELL, alive, log_of, small_service
 
 SOON = Backoff(first_s=0.05, longest_s=0.1)
 LIMIT_S = 20.0
@@ -92,13 +92,6 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def child_of(machine: Machine, name: str) -> int:
