@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 Kind = Literal["llm", "tts", "face"]
 
-TRIAL_S = 20.0
-"""The longest that a trial may take; nobody waits for it."""
+TRIAL_S = 60.0
+"""The longest that a trial may take; nobody waits for it, and a small machine reads a persona for ten seconds."""
 CLOSE_S = 5.0
 """How long closing waits for trials that do not end."""
 

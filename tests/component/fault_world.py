@@ -20,13 +20,17 @@ ANSWER = "Well then, this is all there is. And that is more."
 @asynccontextmanager
 async def world_of(llm: Any = None, tts: Any = None, face: Any = None) -> AsyncIterator[World]:
     cast = Cast(llm or ScriptedModel([ANSWER]), tts or ToneSynthesizer(), face or StillFace())
-    async with asyncio.TaskGroup() as tasks:
-        world = World(tasks, SlowModel(""), {"trouble": TROUBLE}, cast=cast, speed=SPEED)
-        yield world
-        world.conversation.close()
-        world.performing.cancel()
-    for engine in (cast.llm, cast.tts, cast.face):
-        await engine.aclose()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            world = World(tasks, SlowModel(""), {"trouble": TROUBLE}, cast=cast, speed=SPEED)
+            try:
+                yield world
+            finally:
+                world.conversation.close()
+                world.performing.cancel()
+    finally:
+        for engine in (cast.llm, cast.tts, cast.face):
+            await engine.aclose()
 
 
 async def until(happened: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:

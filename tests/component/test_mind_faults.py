@@ -6,17 +6,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from models.llm.openai_server import Timeouts
 from models.llm.scripted import ScriptedModel
 from signaling import protocol
 from tests.broken_engines import chain_of
 from tests.component.conversation_world import World
 from tests.component.fault_world import ANSWER, TROUBLE, answered, world_of
-from tests.openai_client import QUICK, broken_off, client, hanging, raw
+from tests.openai_client import broken_off, client, hanging, raw
 from tests.openai_stand_in import Behaviour, Exchange, StandIn, answer, stand_in, status
 
 BEGINNING = "Well then, this is all there is."
 WORDS = tuple(f"{word} " for word in ANSWER.split())
 BEGUN = WORDS[:8]
+SHORT = Timeouts(connect_s=2.0, first_token_s=0.4, between_tokens_s=0.4)
 
 
 async def reset(exchange: Exchange) -> None:
@@ -24,14 +26,14 @@ async def reset(exchange: Exchange) -> None:
 
 
 def slow(*words: str) -> Behaviour:
-    """Says `words` and then one more each half second."""
+    """Says `words` and then one more each second."""
 
     async def behave(exchange: Exchange) -> None:
         await exchange.head()
         for word in words:
             await exchange.piece(word)
         for word in WORDS[len(words) :]:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1)
             await exchange.piece(word)
 
     return behave
@@ -79,9 +81,9 @@ async def mind() -> AsyncIterator[StandIn]:
 
 @asynccontextmanager
 async def thinking(mind: StandIn, *, chained: bool) -> AsyncIterator[World]:
-    async with client(mind, timeouts=QUICK, system_role=True) as model:
+    async with client(mind, timeouts=SHORT, system_role=True) as model:
         another = ScriptedModel(["Another " + ANSWER])
-        llm = chain_of("llm", model, another, patience_s=0.08, first_pause_s=0.05) if chained else model
+        llm = chain_of("llm", model, another, patience_s=0.3, first_pause_s=0.05) if chained else model
         async with world_of(llm=llm) as world:
             yield world
 

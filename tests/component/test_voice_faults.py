@@ -18,12 +18,12 @@ from tests.component.fault_world import ANSWER, TROUBLE, answered, until, world_
 from tests.fish_server import Fault as VoiceFault
 from tests.fish_server import FishServer
 
-RELEASE_S = 0.4
+RELEASE_S = 1.2
 TINY = {
     "connect_timeout_s": 2.0,
-    "first_sound_timeout_s": 0.15,
-    "stall_timeout_s": 0.15,
-    "drain_timeout_s": 0.3,
+    "first_sound_timeout_s": 0.5,
+    "stall_timeout_s": 0.5,
+    "drain_timeout_s": 0.5,
 }
 LITTLE, MUCH = 20_000, 140_000
 """Bytes of a clause: a quarter of a second, and more than a second and a half."""
@@ -50,7 +50,7 @@ def voice() -> Iterator[FishServer]:
 @asynccontextmanager
 async def speaking(voice: FishServer, *, chained: bool, text: str = ANSWER) -> AsyncIterator[World]:
     fish = FishSpeechSynthesizer(FishSpeechSettings.model_validate({"url": voice.url, "reference": "me", **TINY}))
-    tts = chain_of("tts", fish, ToneSynthesizer(), patience_s=0.2, first_pause_s=0.05) if chained else fish
+    tts = chain_of("tts", fish, ToneSynthesizer(), patience_s=0.4, first_pause_s=0.05) if chained else fish
     releasing = threading.Timer(RELEASE_S, voice.release)
     releasing.start()  # a server that hangs does so for a while
     async with world_of(llm=ScriptedModel([text]), tts=tts) as world:
