@@ -17,6 +17,8 @@ class WatchedFace:
     """Each picture is two stripes: how loud its beat is, and its position modulo 100. It draws on a thread of its own,
     as far as `allow` lets it; what tests look at is safe to read from theirs."""
 
+    BLACK = np.full((SIZE_PX * 3 // 2, SIZE_PX), 16, np.uint8)
+
     def __init__(self) -> None:
         self.spoken = 0
         """Pictures of answers that were drawn."""

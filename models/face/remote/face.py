@@ -10,7 +10,7 @@ pictures the service stops after AHEAD of them. Without a service every call fai
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
 from models.errors import EngineFailed
 from models.face.remote.address import Address, described
@@ -54,11 +54,21 @@ def create(settings: EngineSettings) -> "RemoteFace":
 class RemoteFace:
     """`Face` of pictures of this size. Make it anywhere, use it on one event loop, close it there."""
 
-    def __init__(self, address: Address, settings: FaceSettings, *, width_px: int, height_px: int) -> None:
+    def __init__(
+        self,
+        address: Address,
+        settings: FaceSettings,
+        *,
+        width_px: int,
+        height_px: int,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self._width_px = width_px
         self._height_px = height_px
         self._patience_s = settings.picture_timeout_s
-        self._link = Link(address, self, size_px=(width_px, height_px), connect_s=settings.connect_timeout_s)
+        self._link = Link(
+            address, self, size_px=(width_px, height_px), connect_s=settings.connect_timeout_s, sleep=sleep
+        )
         self._silent = SilentPictures(self._link.send)
         self._worker = Worker("face-remote")
         self._answers = 0
@@ -125,13 +135,8 @@ class RemoteFace:
         """Take in what the service says. Raises MalformedMessage and MalformedPicture."""
         match message:
             case IdlePicture(request=request, data=data):
-                wanted = self._silent.expected(request)
-                try:
-                    picture = await self._expanded(data)
-                except BaseException:
-                    wanted.cancel()
-                    raise
-                wanted.set_result(picture)
+                self._silent.expect(request)
+                self._silent.came(request, await self._expanded(data))
             case IdleFailed(request=request, sentence=sentence):
                 self._silent.failed(request, sentence)
             case SpokenPicture() | More() | Done() | AnswerFailed():

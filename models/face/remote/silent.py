@@ -42,19 +42,23 @@ class SilentPictures:
         """The mouth moves: pictures that were asked for before continue another one."""
         self._ahead.clear()
 
-    def expected(self, request: int) -> "asyncio.Future[Picture]":
-        """What `request` asked for. Raises MalformedMessage."""
-        try:
-            return self._undrawn.pop(request)
-        except KeyError:
-            raise MalformedMessage("it sends a picture that was not asked for") from None
+    def expect(self, request: int) -> None:
+        """A picture for `request` is here. Raises MalformedMessage when it was not asked for."""
+        if request not in self._undrawn:
+            raise MalformedMessage("it sends a picture that was not asked for")
+
+    def came(self, request: int, picture: Picture) -> None:
+        wanted = self._undrawn.pop(request, None)
+        if wanted is not None:
+            wanted.set_result(picture)
 
     def failed(self, request: int, sentence: str) -> None:
         """Raises MalformedMessage."""
-        picture = self.expected(request)
-        self._ahead = {place: other for place, other in self._ahead.items() if other is not picture}
-        picture.set_exception(EngineFailed(sentence))
-        picture.exception()  # seen: nobody may wait for one that was asked for ahead
+        self.expect(request)
+        wanted = self._undrawn.pop(request)
+        self._ahead = {place: other for place, other in self._ahead.items() if other is not wanted}
+        wanted.set_exception(EngineFailed(sentence))
+        wanted.exception()  # seen: nobody may wait for one that was asked for ahead
 
     def lost(self) -> None:
         """Nothing that was asked for will come."""
