@@ -29,6 +29,7 @@ ENGINES: dict[Kind, dict[str, str]] = {
     "tts": {
         "kokoro": "models.tts.kokoro:create",
         "fish_speech": "models.tts.fish_speech:create",
+        "pocket": "models.tts.pocket:create",
         "tone": "models.tts.tone:create",
     },
     "face": {
@@ -36,13 +37,14 @@ ENGINES: dict[Kind, dict[str, str]] = {
         "musetalk": "models.face.musetalk.create:create",
         "puppet": "models.face.puppet.face:create",
         "host": "models.face.host.face:create",
+        "remote": "models.face.remote.face:create",
         "counter": "models.face.counter:create",
     },
 }
 """Names are the Literals of models/settings.py; a module is imported when its engine is chosen, not before."""
 
-EXTRAS = ("musetalk",)
-"""Engines whose packages are an extra of pyproject.toml."""
+EXTRAS = {"musetalk": "musetalk", "pocket": "pocket-tts"}
+"""Engines whose packages are an extra of pyproject.toml, and its name."""
 
 
 @overload
@@ -74,7 +76,11 @@ def create(kind: Kind, settings: HearingSettings) -> Any:
         package = (error.name or "").partition(".")[0]
         if package == "models":
             raise
-        how = f"install it with `{sys.executable} -m pip install -e '.[{name}]'`" if name in EXTRAS else "install it"
+        how = (
+            f"install it with `{sys.executable} -m pip install -e '.[{EXTRAS[name]}]'`"
+            if name in EXTRAS
+            else "install it"
+        )
         raise EngineUnavailable(f"The {kind} engine {name} needs the Python package {package}; {how}.") from error
     except ImportError as error:
         raise EngineUnavailable(f"The {kind} engine {name} cannot be loaded: {error}.") from error

@@ -44,6 +44,10 @@ class ChainSettings(Section):
         return whole_sections(cls, info.data, read_items(value))
 
 
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""An empty variable is as good as none."""
+
+
 class WeightsSettings(Section):
     dir: Path = Field(default_factory=lambda: user_cache_path("understudy") / "weights")
     """Where weight files live, shared by every checkout."""
@@ -155,8 +159,18 @@ class FishSpeechSettings(Section):
     server: FishServerSettings = FishServerSettings()
 
 
+class PocketSettings(Section):
+    """Kyutai's pocket-tts, a cloned voice on the CPU; not in Ukrainian."""
+
+    model: str = "english"
+    """One of the package's own models (english, french, german, italian, spanish, portuguese, dutch, …), or the path of
+    a configuration that ends in .yaml."""
+    recording: OptionalPath = None
+    """10-20 s of the voice, any sound file."""
+
+
 class TtsSettings(ChainSettings):
-    engine: Literal["kokoro", "fish_speech", "tone"] = "kokoro"
+    engine: Literal["kokoro", "fish_speech", "pocket", "tone"] = "kokoro"
     language: Literal["auto", "en", "uk"] = "auto"
     """What Kokoro speaks; auto takes for each clause the language that its letters are of."""
     voice: str = "af_heart"
@@ -170,6 +184,7 @@ class TtsSettings(ChainSettings):
     speed: float = Field(default=1.0, gt=0.5, lt=2.0)
     threads: int = Field(default=2, ge=1)
     fish_speech: FishSpeechSettings = FishSpeechSettings()
+    pocket: PocketSettings = PocketSettings()
     patience_s: float = Field(default=5.0, gt=0, le=60)
     """How long sound is waited for where there is another voice to speak."""
     fallbacks: Annotated[tuple["TtsSettings", ...], NoDecode] = ()
@@ -186,10 +201,6 @@ class MuseTalkSettings(Section):
     """Compile the networks in the background at the first start, which takes minutes; later starts take seconds."""
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("understudy") / "compiled")
     """Where compiled networks are kept."""
-
-
-OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
-"""An empty variable is as good as none."""
 
 
 class FaceSettings(ChainSettings):

@@ -4,6 +4,7 @@ Work is counted in steps of the engine, never in seconds.
 """
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
@@ -32,12 +33,15 @@ from models.llm.scripted import ScriptedModel
 from models.llm.server import Server
 from models.registry import ENGINES, Kind, create
 from models.settings import EngineSettings, FaceSettings, WeightsSettings
+from models.tts.recording import wav_bytes
 from models.weights import locate
+from tests import pocket_stand_in
 from tests.broken_engines import Broken, chain
 from tests.face_service import RunningService
 from tests.fish_server import FishServer
 from tests.language_server import language_server
 from tests.small_musetalk import small_face
+from tests.vowels import RATE_HZ, vowel
 
 NEEDS_WEIGHTS = {"smart_turn", "faster_whisper", "llama_cpp", "openai", "kokoro", "puppet"}
 HELLO = [Message("system", "Answer in one short sentence."), Message("user", "Hello! Who are you?")]
@@ -83,6 +87,11 @@ def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     if name == "fish_speech":
         voice: FishServer = request.getfixturevalue("voice_server")
         monkeypatch.setitem(OPTIONS, "fish_speech", {"fish_speech": {"url": voice.url, "reference": "me"}})
+    if name == "pocket":
+        recording = request.getfixturevalue("tmp_path") / "me.wav"
+        recording.write_bytes(wav_bytes(np.tile(vowel(), 12), RATE_HZ))
+        monkeypatch.setitem(sys.modules, "pocket_tts", pocket_stand_in.module())
+        monkeypatch.setitem(OPTIONS, "pocket", {"pocket": {"recording": recording}})
     if name == "remote":
         monkeypatch.setitem(SERVICES, "remote", request.getfixturevalue("face_services"))
 
