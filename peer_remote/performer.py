@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from pydantic import BaseModel
 
-from models.errors import EngineError
+from models.face.choice import name_of
 from models.hearing.listener import (
     HearingEvent,
     Listener,
@@ -30,6 +30,7 @@ from peer_remote.history import History
 from peer_remote.metrics import Metrics
 from peer_remote.notes import Notes
 from peer_remote.performance import Performance
+from peer_remote.rehearsal import Rehearsal
 from peer_remote.session import Session
 from peer_remote.settings import Settings
 from peer_remote.stage import Stage
@@ -86,13 +87,18 @@ class Performer:
         self._settings = settings
         self._vitals = Vitals(
             cast,
-            {"llm": settings.llm.engine, "tts": settings.tts.engine, "face": settings.face.engine},
+            {"llm": settings.llm.engine, "tts": settings.tts.engine, "face": name_of(cast.face, settings.face)},
             metrics=metrics,
-            changed=self._broadcast,
+            changed=self._engines_changed,
         )
         self._phrases = PhraseCache(cast.tts)
         self._cast = cast = replace(cast, tts=self._phrases)
         self._persona = settings.persona.persona()
+        self.rehearsal = Rehearsal(
+            self._phrases,
+            (*trouble.clauses(self._persona.trouble_line()), *self._persona.openings),
+            calm=self._calm,
+        )
         self._history = History(
             self._persona.messages(),
             longest=max(FEWEST_EXCHANGES, settings.llm.context_tokens // EXCHANGE_TOKENS),
@@ -144,16 +150,6 @@ class Performer:
         await self._ears.asr.transcribe(np.zeros(HEARING_RATE_HZ, np.float32), language=self._settings.asr.language)
         await self._ears.turn.probability(np.zeros(HEARING_RATE_HZ, np.float32))
         await self._cast.llm.prefill(self._history.messages())
-
-    async def learn_openings(self) -> None:
-        """Speak what the double may have to say at once while nobody waits for an answer; ends when all is known."""
-        for phrase in (*trouble.clauses(self._persona.trouble_line()), *self._persona.openings):
-            while not await self._calm():
-                pass
-            try:
-                await self._phrases.learn(phrase)
-            except EngineError as error:
-                logger.warning("opening_not_learnt", extra={"code": error.code})
 
     async def _calm(self) -> bool:
         """Whether nothing was said or asked for CALM_S from now."""
@@ -285,6 +281,10 @@ class Performer:
         if session.role == "operator" and self._history.summary:
             session.send(protocol.Remembered(summary=self._history.summary))
 
+    def _engines_changed(self, report: protocol.Services) -> None:
+        self.rehearsal.voice_may_have_changed()
+        self._broadcast(report)
+
     def _idle_drawn(self, well: bool) -> None:
         if well:
             self._vitals.worked("face")
@@ -331,7 +331,7 @@ async def perform(settings: Settings, cast: Cast, ears: Ears, *, wire: Signaling
         performer = Performer(settings, cast, ears, tasks=tasks, wire=wire, metrics=metrics)
         await performer.warm_up()
         playing = tasks.create_task(performer.performance.run(), name="performance")
-        learning = tasks.create_task(performer.learn_openings(), name="openings")
+        learning = tasks.create_task(performer.rehearsal.run(), name="rehearsal")
         try:
             async with wire:
                 async for message in wire:

@@ -13,7 +13,8 @@ from models.chain.language_model import LanguageModelChain
 from models.chain.members import Kind, Member
 from models.chain.voice import VoiceChain
 from models.errors import ModelError
-from models.settings import ChainSettings, EngineSettings
+from models.face.choice import best_face, sees_gpu
+from models.settings import ChainSettings, EngineSettings, FaceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def create(kind: Kind, settings: EngineSettings) -> LanguageModelChain | VoiceCh
     makers = [partial(_made, kind, settings, one) for one in sections]
     members: list[Member[Any]] = [
         Member(name, partial(maker, wait=False), breaker=Breaker(failures=FAILURES[kind]))
-        for name, maker in zip(_names([one.engine for one in sections]), makers, strict=True)
+        for name, maker in zip(_names([_name(one) for one in sections]), makers, strict=True)
     ]
     _make_one(kind, members, makers)
     if kind == "llm":
@@ -63,6 +64,13 @@ def _without_wait(section: ChainSettings) -> ChainSettings:
         elif name == "fish_speech":
             changes[name] = value.model_copy(update={"start_wait_s": 0.0})
     return section.model_copy(update=changes)
+
+
+def _name(section: Any) -> str:
+    """What is meant by a section whose engine is chosen by what is there."""
+    if isinstance(section, FaceSettings) and section.engine == "auto":
+        return best_face(section, gpu=sees_gpu())
+    return str(section.engine)
 
 
 def _names(engines: Sequence[str]) -> list[str]:

@@ -34,11 +34,17 @@ class PhraseCache:
     def __init__(self, voice: SpeechSynthesizer) -> None:
         self._voice = voice
         self._kept: OrderedDict[tuple[str, str], tuple[Speech, ...]] = OrderedDict()
-        self._learnt: dict[str, tuple[str, tuple[Speech, ...]]] = {}
+        self._learnt: dict[str, dict[str, tuple[Speech, ...]]] = {}
+        """Text → who speaks → what was learnt."""
+
+    @property
+    def speaker(self) -> str:
+        """Who speaks the next clause; empty for a voice that is only one."""
+        return self._voice.speaker if isinstance(self._voice, Several) else ""
 
     async def stream(self, text: str) -> AsyncGenerator[Speech, None]:
         """Yield the sound of `text`, from memory if it was spoken before."""
-        speaker = self._speaker()
+        speaker = self.speaker
         known = self._known(speaker, text)
         if known is not None:
             for piece in known:
@@ -53,32 +59,29 @@ class PhraseCache:
         except EngineError:
             if pieces or text not in self._learnt:
                 raise
-            for piece in self._learnt[text][1]:
+            for piece in next(iter(self._learnt[text].values())):
                 yield piece
             return
-        if speaker == self._speaker() and len(text.split()) <= MOST_WORDS:
+        if speaker == self.speaker and len(text.split()) <= MOST_WORDS:
             self._kept[speaker, text] = tuple(pieces)
             if len(self._kept) > MOST_PHRASES:
                 self._kept.popitem(last=False)
 
     async def learn(self, phrase: str) -> None:
         """Speak `phrase`, which may be longer than what is kept otherwise, to nobody and keep it."""
-        speaker = self._speaker()
+        speaker = self.speaker
         pieces = tuple([piece async for piece in self.stream(phrase)])
-        if speaker == self._speaker():
-            self._learnt[phrase] = (speaker, pieces)
+        if speaker == self.speaker:
+            self._learnt.setdefault(phrase, {})[speaker] = pieces
 
     def _known(self, speaker: str, text: str) -> tuple[Speech, ...] | None:
         """The phrase as `speaker` said it before."""
-        by, learnt = self._learnt.get(text, ("", ()))
-        if learnt and by == speaker:
+        learnt = self._learnt.get(text, {}).get(speaker)
+        if learnt is not None:
             return learnt
         if (speaker, text) in self._kept:
             self._kept.move_to_end((speaker, text))
         return self._kept.get((speaker, text))
-
-    def _speaker(self) -> str:
-        return self._voice.speaker if isinstance(self._voice, Several) else ""
 
     async def aclose(self) -> None:
         await self._voice.aclose()

@@ -112,3 +112,15 @@ async def test_a_phrase_during_which_the_voice_changed_is_not_kept() -> None:
         voice.speaker = "second"
     await lengths(cache, "Well,")
     assert len(voice.asked) == 2
+
+
+async def test_each_voice_keeps_what_it_has_learnt() -> None:
+    voice = SeveralVoices()
+    cache = PhraseCache(voice)
+    for name in ("first", "second"):
+        voice.speaker = name
+        await cache.learn("this has too many words")
+    for name in ("first", "second"):
+        voice.speaker = name
+        await lengths(cache, "this has too many words")
+    assert len(voice.asked) == 2
