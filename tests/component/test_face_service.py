@@ -293,6 +293,8 @@ def test_what_a_performer_calls_remote_is_drawn_by_the_best_face_here(monkeypatc
     monkeypatch.setenv("UNDERSTUDY_FACE__SIZE_PX", "256")
     assert (service_settings().face.engine, service_settings().face.size_px) == ("auto", 256)
     assert service_settings("puppet").face.engine == "puppet"
+    monkeypatch.setenv("UNDERSTUDY_FACE__FALLBACKS", "host")
+    assert service_settings().face.fallbacks == ()
     monkeypatch.setenv("UNDERSTUDY_FACE__ENGINE", "host")
     assert service_settings().face.engine == "host"
     monkeypatch.setenv("UNDERSTUDY_FACE__SIZE_PX", "7")

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models import registry
 from models.errors import EngineUnavailable
+from models.face.choice import name_of
 from models.face.remote.service import FaceService
 from models.llm.server import is_loopback
 from models.settings import EngineSettings, FaceSettings, WeightsSettings
@@ -50,7 +51,9 @@ def service_settings(engine: str | None = None) -> EngineSettings:
         name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
         raise EngineUnavailable(f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
     engine = engine or ("auto" if found.face.engine == "remote" else found.face.engine)
-    return EngineSettings(weights=found.weights, face=found.face.model_copy(update={"engine": engine}))
+    # What is shown when this face is not is the performer's business.
+    face = found.face.model_copy(update={"engine": engine, "fallbacks": ()})
+    return EngineSettings(weights=found.weights, face=face)
 
 
 def listening_address(settings: FaceSettings, host: str | None, port: int | None) -> tuple[str, int]:
@@ -94,7 +97,7 @@ async def draw(settings: EngineSettings, host: str, port: int, *, say: Callable[
         stopped = await stack.enter_async_context(_stop_signals())
         face = await asyncio.to_thread(registry.create, "face", settings)
         stack.push_async_callback(face.aclose)
-        service = FaceService(face, engine=settings.face.engine, key=settings.face.key)
+        service = FaceService(face, engine=name_of(face, settings.face), key=settings.face.key)
         runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_END_S)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
