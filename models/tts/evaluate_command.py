@@ -37,7 +37,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         type=Path,
         metavar="FILE",
         help="what they should sound like: one for all, or one for each --reference "
-        "(default: the files in the server's folder, if it is on this machine)",
+        "(default: what the voice was made of, if that is on this machine)",
     )
     judge.add_argument("--lines", type=Path, metavar="FILE", help="what to say, one sentence a line")
     judge.add_argument("--language", help="of the lines (default: UNDERSTUDY_ASR__LANGUAGE)")
@@ -111,6 +111,8 @@ def _recordings(settings: EngineSettings, voices: Sequence[str], given: Sequence
         if len(given) != len(voices):
             raise EngineFailed("Give one --recording, or as many as there are names after --reference.")
         return dict(zip(voices, given, strict=True))
+    if settings.tts.engine == "pocket" and settings.tts.pocket.recording is not None:
+        return dict.fromkeys(voices, settings.tts.pocket.recording)
     fish = settings.tts.fish_speech
     if settings.tts.engine != "fish_speech":
         return {}
