@@ -268,6 +268,30 @@ async def test_a_service_whose_face_hangs_is_unwell() -> None:
         await closing.aclose()
 
 
+async def test_a_service_is_well_again_when_whoever_it_hung_for_has_left() -> None:
+    watched = WatchedFace()
+    with RunningService(lambda: watched, stuck_s=0.0) as service:
+        async with aiohttp.ClientSession() as session:
+
+            async def health() -> int:
+                async with session.get(service.url + HEALTH_PATH) as response:
+                    return response.status
+
+            async def becomes(status: int) -> None:
+                async with asyncio.timeout(10):
+                    while await health() != status:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+
+            watched.hold()
+            async with connected(service) as socket:
+                await socket.say(HELLO, Idle(1, 1))
+                await becomes(503)
+                await socket.say(b"")
+                watched.release()
+                assert await socket.refused()
+            await becomes(200)
+
+
 def test_a_face_that_others_can_reach_needs_a_key_that_they_cannot_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = FaceSettings.model_validate({"key": KEY}).key
     require_key(None, "127.0.0.1")

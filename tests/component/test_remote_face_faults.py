@@ -54,12 +54,15 @@ async def well_again(face: RemoteFace) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_service_that_dies_amid_an_answer_is_one_sentence_and_its_successor_is_used() -> None:
+@pytest.mark.parametrize("end", [RunningService.kill, RunningService.stop])
+async def test_a_service_that_ends_amid_an_answer_is_one_sentence_and_its_successor_is_used(
+    end: Callable[[RunningService], None],
+) -> None:
     with RunningService(WatchedFace, key=KEY) as service:
         async with performer(service) as face:
             async with aclosing(face.speak(endless(), lambda: 0)) as stream:
                 await anext(stream)
-                await asyncio.to_thread(service.kill)
+                await asyncio.to_thread(end, service)
                 with pytest.raises(EngineFailed) as caught:
                     async for _ in stream:
                         pass

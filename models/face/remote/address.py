@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,6 +77,10 @@ def described(
     while True:
         try:
             status, body = _get(address, timeout_s)
+        except ssl.SSLCertVerificationError:
+            raise EngineUnavailable(
+                f"The certificate of the face's service at {address.name} is not trusted; check UNDERSTUDY_FACE__URL."
+            ) from None
         except (OSError, http.client.HTTPException):
             trouble = "does not answer; start it with `python -m models.face serve`, or change UNDERSTUDY_FACE__URL."
         else:

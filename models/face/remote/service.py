@@ -40,13 +40,21 @@ class FaceService:
     """Draws `face`, which belongs to whoever made it. `engine` is its name."""
 
     def __init__(
-        self, face: Face, *, engine: str, key: SecretStr | None, hello_s: float = HELLO_S, send_s: float = SEND_S
+        self,
+        face: Face,
+        *,
+        engine: str,
+        key: SecretStr | None,
+        hello_s: float = HELLO_S,
+        send_s: float = SEND_S,
+        stuck_s: float = STUCK_S,
     ) -> None:
         self._face = face
         self._engine = engine
         self._key = key
         self._hello_s = hello_s
         self._send_s = send_s
+        self._stuck_s = stuck_s
         self._worker = Worker("face-compress")
         self._place = Place()
         self._sitting: Sitting | None = None
@@ -80,7 +88,7 @@ class FaceService:
 
     async def _health(self, request: web.Request) -> web.Response:
         sitting = self._sitting
-        well = not self._stuck and (sitting is None or sitting.stuck_for_s() < STUCK_S)
+        well = not self._stuck and (sitting is None or sitting.stuck_for_s() < self._stuck_s)
         return web.json_response({"ok": well, "engine": self._engine}, status=200 if well else 503)
 
     async def _describe(self, request: web.Request) -> web.Response:
@@ -139,11 +147,13 @@ class FaceService:
     async def _serve(self, visitor: Visitor) -> None:
         logger.info("performer_came")
         await visitor.send(Welcome(self._face.width_px, self._face.height_px))
-        async with Sitting(self._face, visitor.send, self._worker) as self._sitting:
-            while (message := await visitor.hears()) is not None:
-                await self._sitting.take(message)
-        self._sitting = None
-        logger.info("performer_left")
+        try:
+            async with Sitting(self._face, visitor.send, self._worker) as self._sitting:
+                while (message := await visitor.hears()) is not None:
+                    await self._sitting.take(message)
+        finally:
+            self._sitting = None
+            logger.info("performer_left")
 
     async def _shut(self, application: web.Application) -> None:
         await self._place.clear()
