@@ -8,12 +8,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from models.chain.aside import AsideThread
 from models.chain.breaker import Breaker
 from models.chain.health import JobHealth, Note, Reason
 from models.errors import EngineFailed, EngineUnavailable, ModelError
-from models.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ Kind = Literal["llm", "tts", "face"]
 TRIAL_S = 60.0
 """The longest that a trial may take; nobody waits for it, and a small machine reads a persona for ten seconds."""
 CLOSE_S = 5.0
-"""How long closing waits for trials that do not end."""
+"""How long closing waits for trials, and for engines that are being made, that do not end."""
 
 
 class Closable(Protocol):
@@ -75,7 +76,7 @@ class Members(Generic[E]):
         self._trial = trial
         self._sleep = sleep
         self._changed: Callable[[Note | None], None] = lambda note: None
-        self._maker: Worker | None = None
+        self._making: list[AsideThread] = []
         self._left: set[asyncio.Task[Any]] = set()
         self._in_use = self._first().name
         self._closed = False
@@ -152,8 +153,8 @@ class Members(Generic[E]):
             task.cancel()
         if self._left:
             await asyncio.wait(list(self._left), timeout=CLOSE_S)
-        if self._maker is not None:
-            await self._maker.aclose()
+        for making in self._making:
+            await making.ended(CLOSE_S)
         results = await asyncio.gather(*(member.made().aclose() for member in self.made), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -198,8 +199,7 @@ class Members(Generic[E]):
                     continue
             try:
                 if member.engine is None:
-                    self._maker = self._maker or Worker(f"{self._kind}-chain")
-                    await self._maker.call(lambda: _make(member))
+                    await self._make(member)
                 await self._test(member.made())
             except Exception as error:
                 if not isinstance(error, ModelError | TimeoutError):
@@ -211,6 +211,11 @@ class Members(Generic[E]):
                 member.untried = False
                 member.breaker.passed()
                 self._settle()
+
+    async def _make(self, member: Member[E]) -> None:
+        making = AsideThread(partial(_make, member), name=f"{self._kind}-chain-{member.name}")
+        self._making = [*(one for one in self._making if one.running), making]
+        await making.done()
 
     async def _test(self, engine: E) -> None:
         """Put `engine` to the test, without ever waiting for one that hangs."""
@@ -227,7 +232,7 @@ class Members(Generic[E]):
 
 
 def _make(member: Member[E]) -> None:
-    """On the maker's thread, so that an engine made while the chain is closed is closed as well."""
+    """On a thread; an engine that is made while the chain is being closed is closed as well."""
     engine = member.make()
     member.untried = True
     member.engine = engine

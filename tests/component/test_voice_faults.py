@@ -106,6 +106,18 @@ async def test_with_a_chain_a_clause_that_had_hardly_begun_is_said_by_the_next_v
         assert await answered(world) == ("finished", ANSWER)
 
 
+@pytest.mark.parametrize("chained", [False, True], ids=["alone", "chain"])
+@pytest.mark.parametrize("held_at", [0, LITTLE])
+async def test_a_voice_that_is_slow_is_waited_for(voice: FishServer, held_at: int, chained: bool) -> None:
+    async with speaking(voice, chained=chained) as world:
+        voice.faults.append(VoiceFault(hold_at=held_at))
+        releasing = threading.Timer(0.1, voice.release)
+        releasing.start()
+        assert await answered(world) == ("finished", ANSWER)
+        assert await answered(world) == ("finished", ANSWER)
+        releasing.join()
+
+
 async def test_with_a_chain_an_answer_goes_on_after_a_clause_that_was_lost_and_claims_none_of_it(
     voice: FishServer,
 ) -> None:

@@ -355,3 +355,23 @@ def test_what_happens_is_told_to_who_watches() -> None:
         await chain.aclose()
 
     run(main())
+
+
+async def test_a_program_that_ends_does_not_wait_for_an_engine_that_is_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("models.chain.members.CLOSE_S", 0.01)
+    go = threading.Event()
+
+    def made() -> ScriptedModel:
+        go.wait(30)
+        raise EngineUnavailable("The server does not run.")
+
+    chain = chain_of("llm", made, model("from another"))
+    assert await said(chain) == "from another"
+    await asyncio.sleep(0)
+    await chain.aclose()
+    making = [thread for thread in threading.enumerate() if thread.name == "llm-chain-first"]
+    assert making and all(thread.daemon for thread in making)
+    go.set()
+    making[0].join()
