@@ -26,16 +26,18 @@ class SilentPictures:
 
     def wanted(self, position: int) -> "asyncio.Future[Picture]":
         """The picture at `position`; cancelled when the connection is lost. Raises EngineFailed when too many wait."""
-        if position not in self._ahead and len(self._undrawn) >= MOST_UNDRAWN:
-            raise EngineFailed("The face is asked for more pictures at once than it can draw.")
-        places = range(position, position + 1 + IDLE_AHEAD)
-        self._ahead = {place: picture for place, picture in self._ahead.items() if place in places}
-        for place in places:
-            if place not in self._ahead and (place == position or len(self._undrawn) < MOST_UNDRAWN // 2):
+        picture = self._ahead.pop(position, None)
+        if picture is None or picture.cancelled():
+            if len(self._undrawn) >= MOST_UNDRAWN:
+                raise EngineFailed("The face is asked for more pictures at once than it can draw.")
+            picture = self._ask(position)
+        following = range(position + 1, position + 1 + IDLE_AHEAD)
+        self._ahead = {place: other for place, other in self._ahead.items() if place in following}
+        if not picture.done():
+            self._ahead[position] = picture  # one that is here is drawn again for whoever wants it again
+        for place in following:
+            if place not in self._ahead and len(self._undrawn) < MOST_UNDRAWN // 2:
                 self._ahead[place] = self._ask(place)
-        picture = self._ahead[position]
-        if picture.done():
-            del self._ahead[position]  # drawn again for whoever wants it again, as the face of the service would
         return picture
 
     def outdated(self) -> None:
