@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -12,6 +13,7 @@ from peer_remote.services import running, tables
 from peer_remote.services.budget import CARDS, Refusal, plan
 from peer_remote.services.errors import ServicesError
 from peer_remote.services.gpus import Gpu, seen_gpus
+from peer_remote.services.guard import GRACE_S
 from peer_remote.services.local import TOKEN, needed, wanted_services
 from peer_remote.services.needs import Need
 from peer_remote.services.probes import is_well
@@ -22,8 +24,10 @@ from signaling.settings import SettingsError
 
 logger = logging.getLogger(__name__)
 
-_TAKEN_S: Final = 1.0
-"""A listener on loopback answers at once."""
+TAKEN_S: Final = GRACE_S + 1.0
+"""So long an address may still be taken by the services of a supervisor that was killed: its guard ends them."""
+_ANSWERS_WITHIN_S: Final = 1.0
+_ASK_AGAIN_S: Final = 0.2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.list:
             tables.show(tables.services_table(services), tables.commands(services))
             return 0
-        return _start(settings, services)
+        return _start(settings, services, options.only)
     except SettingsError as error:
         return _refuse(error, 2)
     except ServicesError as error:
@@ -60,7 +64,7 @@ def _show_budget(settings: MachineSettings) -> None:
         tables.show("This machine has no NVIDIA GPU, or none that its driver tells of.")
 
 
-def _start(settings: MachineSettings, services: tuple[Service, ...]) -> int:
+def _start(settings: MachineSettings, services: tuple[Service, ...], only: str | None) -> int:
     started = [service for service in services if service.command]
     if not started:
         raise ServicesError("Nothing is to be started here; UNDERSTUDY_SERVICES__START names nothing that is wanted.")
@@ -73,7 +77,12 @@ def _start(settings: MachineSettings, services: tuple[Service, ...]) -> int:
         tables.show(tables.needs_table(needs), table)
     services = placed(services, needs, gpus, settings.services)
     asyncio.run(_require_free(started))
-    return running.run(services, settings.services)
+    return running.run(services, settings.services, status_port=status_port(settings.services.status_port, only))
+
+
+def status_port(port: int, only: str | None) -> int:
+    """Where the status is served: programs that are started one by one from the same settings do not share a port."""
+    return port + NAMES.index(only) if port and only else port
 
 
 def placed(
@@ -107,13 +116,18 @@ def placed(
 
 
 async def _require_free(services: Sequence[Service]) -> None:
-    """Raises ServicesError for an address at which somebody listens already."""
+    """Raises ServicesError for an address at which somebody listens, who is not about to end."""
     for service in services:
-        if service.address and await is_well(Health("tcp", service.health.url, timeout_s=_TAKEN_S)):
-            raise ServicesError(
-                f"Something listens at {service.address} already; stop it, or leave {service.name} out of "
-                "UNDERSTUDY_SERVICES__START if it is what you want."
-            )
+        if not service.address:
+            continue
+        until_s = time.monotonic() + TAKEN_S
+        while await is_well(Health("tcp", service.health.url, timeout_s=_ANSWERS_WITHIN_S)):
+            if time.monotonic() >= until_s:
+                raise ServicesError(
+                    f"Something listens at {service.address} already; stop it, or leave {service.name} out of "
+                    "UNDERSTUDY_SERVICES__START if it is what you want."
+                )
+            await asyncio.sleep(_ASK_AGAIN_S)
 
 
 def _refuse(reason: object, status: int) -> int:

@@ -31,7 +31,7 @@ _STOPS: Final = tuple(
 """Ctrl-C, a supervisor above us, and the terminal's window that closes: SIGHUP, on Windows SIGBREAK."""
 
 
-def run(services: Sequence[Service], settings: ServicesSettings) -> int:
+def run(services: Sequence[Service], settings: ServicesSettings, *, status_port: int) -> int:
     """Keep the services running until told to end; the exit status is 1 when that had to be by force.
 
     Raises ServicesError when it cannot be begun.
@@ -41,7 +41,7 @@ def run(services: Sequence[Service], settings: ServicesSettings) -> int:
         guard = Guard()
         guard.open()
         stack.callback(guard.close)
-        return asyncio.run(_supervise(services, files, guard, settings.status_port))
+        return asyncio.run(_supervise(services, files, guard, status_port))
 
 
 async def _supervise(services: Sequence[Service], files: Mapping[str, LogFile], guard: Guard, status_port: int) -> int:

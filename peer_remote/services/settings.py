@@ -30,8 +30,9 @@ class ServicesSettings(Section):
     """The size at which a log is put aside and a new one begun."""
     logs_kept: int = Field(default=3, ge=0, le=100)
     """Of those put aside, for each service."""
-    status_port: int = Field(default=0, ge=0, le=65_535)
-    """Serves /healthz and /metrics on loopback; 0 means no."""
+    status_port: int = Field(default=0, ge=0, le=65_532)
+    """Serves /healthz and /metrics on loopback; 0 means no. With --only llm, voice, face, performer: this port and the
+    three after it."""
     vram_reserve: float = Field(default=0.05, ge=0, lt=1)
     """The part of a GPU's memory that is left alone."""
     vram_check: bool = True

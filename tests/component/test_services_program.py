@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from peer_remote.services import command
 from peer_remote.services.errors import ServicesError
 from peer_remote.services.gpus import Gpu, seen_gpus
 from peer_remote.services.lifecycle import State
+from peer_remote.services.service import NAMES, Service
 from peer_remote.services.status import serve_status
 from peer_remote.services.supervisor import Status
 from tests.language_server import free_port
@@ -65,7 +67,8 @@ def test_without_a_token_nothing_is_started(services: Services) -> None:
     )
 
 
-def test_an_address_that_is_taken_is_one_sentence(services: Services) -> None:
+def test_an_address_that_is_taken_is_one_sentence(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "TAKEN_S", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         status, _, error = services(LLM__ENGINE="openai", LLM__URL=f"http://127.0.0.1:{port}", REMOTE__TOKEN=TOKEN)
@@ -74,6 +77,30 @@ def test_an_address_that_is_taken_is_one_sentence(services: Services) -> None:
         f"peer_remote: Something listens at 127.0.0.1:{port} already; stop it, or leave llm out of "
         "UNDERSTUDY_SERVICES__START if it is what you want."
     )
+
+
+def test_an_address_that_the_services_of_a_killed_supervisor_still_hold_is_waited_for(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    def run(found: tuple[Service, ...], *_: object, **__: object) -> int:
+        started.extend(service.name for service in found)
+        return 0
+
+    monkeypatch.setattr("peer_remote.services.running.run", run)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        releasing = threading.Timer(0.3, listener.close)
+        releasing.start()
+        status, _, _ = services(LLM__ENGINE="openai", LLM__URL=f"http://127.0.0.1:{port}", REMOTE__TOKEN=TOKEN)
+        releasing.join()
+    assert status == 0 and started == ["llm", "performer"]
+
+
+def test_programs_that_are_started_one_by_one_have_a_status_page_each() -> None:
+    assert [command.status_port(9100, name) for name in NAMES] == [9100, 9101, 9102, 9103]
+    assert command.status_port(9100, None) == 9100 and command.status_port(0, "face") == 0
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(services: Services, tmp_path: Path) -> None:

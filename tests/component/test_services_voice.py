@@ -47,7 +47,7 @@ async def test_a_voices_server_that_is_killed_comes_back_at_its_port_and_shows_n
         f"{server}DIR": str(tmp_path / "voice"),
         "UNDERSTUDY_SERVICES__START": "voice",
         "UNDERSTUDY_SERVICES__LOG_DIR": str(tmp_path / "logs"),
-        "UNDERSTUDY_SERVICES__STATUS_PORT": str(status_port),
+        "UNDERSTUDY_SERVICES__STATUS_PORT": str(status_port - 1),  # the voice's is the one after it
     }
     machine = Machine(status_port, tmp_path / "logs")
     async with (
