@@ -170,4 +170,9 @@ def _voice(model: PocketModel, samples: Samples, rate_hz: int) -> Any:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "voice.wav"
         file.write_bytes(wav_bytes(prepared(samples, rate_hz), REFERENCE_RATE_HZ))
-        return model.get_state_for_audio_prompt(file)
+        try:
+            return model.get_state_for_audio_prompt(file)
+        except Exception as error:  # torch raises whatever it likes
+            raise EngineUnavailable(
+                f"pocket-tts can make no voice of the recording ({type(error).__name__}); record 10-20 s of speech."
+            ) from error

@@ -151,6 +151,7 @@ class GatedRepoError(OSError):
         ("no such recording", EngineUnavailable, "cannot be read"),
         ("no weights", WeightsMissing, "accept their terms"),
         ("no cloning", WeightsMissing, "that can clone"),
+        ("no voice in it", EngineUnavailable, "can make no voice"),
         ("no such model", EngineUnavailable, "has no model klingon"),
     ],
 )
@@ -169,6 +170,8 @@ def test_what_is_missing_is_said_in_one_sentence(
         "no such model": FileNotFoundError("klingon.yaml"),
     }.get(how)
     package.TTSModel.cloning = how != "no cloning"
+    if how == "no voice in it":
+        package.TTSModel.get_state_for_audio_prompt = None
     path = {"no recording": None, "no such recording": Path("/nowhere/me.wav")}.get(how, recording)
     with pytest.raises(kind, match=sentence) as caught:
         made(path, model="klingon" if how == "no such model" else "english")
