@@ -154,6 +154,23 @@ def test_closing_an_answer_stops_the_model_and_blames_nobody() -> None:
     run(main())
 
 
+def test_who_interrupts_while_a_model_hangs_does_not_wait_for_it_and_blames_nobody() -> None:
+    async def main() -> None:
+        first = model(fault="hang")
+        chain = chain_of("llm", first, model("from another"))
+        asking = asyncio.create_task(said(chain))
+        await asyncio.sleep(0.5)
+        asking.cancel()
+        await asyncio.wait((asking,))
+        assert asyncio.get_running_loop().time() == 0.5
+        assert chain.health().state == "ok"
+        first.fault = None
+        assert await said(chain) == "one two three"
+        await chain.aclose()
+
+    run(main())
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_clause_that_fails_before_its_first_sound_is_spoken_by_the_next_voice(fault: Fault) -> None:
     async def main() -> None:
