@@ -46,6 +46,8 @@ class Member(Generic[E]):
     untried: bool = False
     """Made while the chain was at work, and not yet put to the test."""
     mending: asyncio.Task[None] | None = None
+    trial: asyncio.Task[None] | None = None
+    """The last one; an engine that hangs has only one."""
 
     @property
     def ready(self) -> bool:
@@ -200,7 +202,7 @@ class Members(Generic[E]):
             try:
                 if member.engine is None:
                     await self._make(member)
-                await self._test(member.made())
+                await self._test(member)
             except Exception as error:
                 if not isinstance(error, ModelError | TimeoutError):
                     logger.exception("engine_broken", extra={"kind": self._kind, "engine": member.name})
@@ -217,18 +219,20 @@ class Members(Generic[E]):
         self._making = [*(one for one in self._making if one.running), making]
         await making.done()
 
-    async def _test(self, engine: E) -> None:
-        """Put `engine` to the test, without ever waiting for one that hangs."""
+    async def _test(self, member: Member[E]) -> None:
+        """Put a member to the test, without ever waiting for one that hangs."""
 
         async def trial() -> None:
-            await self._trial(engine)
+            await self._trial(member.made())
 
-        task = self.work(trial(), name=f"{self._kind} trial")
-        done, _ = await asyncio.wait((task,), timeout=TRIAL_S)
-        if not done:
-            task.cancel()
+        if member.trial is not None and not member.trial.done():
             raise TimeoutError
-        task.result()
+        member.trial = self.work(trial(), name=f"{self._kind} {member.name} trial")
+        done, _ = await asyncio.wait((member.trial,), timeout=TRIAL_S)
+        if not done:
+            member.trial.cancel()
+            raise TimeoutError
+        member.trial.result()
 
 
 def _make(member: Member[E]) -> None:

@@ -392,3 +392,25 @@ async def test_a_program_that_ends_does_not_wait_for_an_engine_that_is_being_mad
     assert making and all(thread.daemon for thread in making)
     go.set()
     making[0].join()
+
+
+def test_an_engine_that_does_not_even_let_go_has_one_trial_at_a_time() -> None:
+    class Stuck(Broken):
+        async def _fail(self, given: int) -> None:
+            while True:
+                try:
+                    return await super()._fail(given)
+                except asyncio.CancelledError:
+                    if self.fault is None:
+                        raise
+
+    async def main() -> None:
+        first = Stuck(ScriptedModel(["one two three"]), "hang")
+        chain = chain_of("llm", first, model("from another"), now=asyncio.get_running_loop().time)
+        await said(chain)
+        await asyncio.sleep(3_600)
+        assert first.asked == 2
+        first.fault = None
+        await chain.aclose()
+
+    run(main())
