@@ -8,7 +8,7 @@ import ipaddress
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,13 +30,20 @@ KEYS: Final = {
 PERFORMER: Final = "performer"
 TOKEN: Final = "UNDERSTUDY_REMOTE__TOKEN"
 
-LLM_START_S: Final = 300.0
-"""Reading 17 GB from a slow disk."""
-VOICE_START_S: Final = 720.0
-"""What `python -m models.tts serve` allows: loading, compiling and a first clause."""
-FACE_START_S: Final = 300.0
+_PRIVATE: Final = {
+    *KEYS.values(),
+    TOKEN,
+    "UNDERSTUDY_LLM__FALLBACKS",
+    "UNDERSTUDY_TTS__FALLBACKS",
+    "UNDERSTUDY_SIGNALING__SECRET",
+    "UNDERSTUDY_SIGNALING__TURN_SECRET",
+}
+"""What only the performer needs, or one server."""
+
+START_S: Final = {"llm": 300.0, "voice": 720.0, "face": 300.0}
+"""Reading 17 GB from a slow disk; what `python -m models.tts serve` allows for loading, compiling and a clause."""
 ELSEWHERE_START_S: Final = 30.0
-"""How long the performer waits for what this machine cannot start."""
+"""How long the performer waits for what another machine runs."""
 ASKED_EVERY_S: Final = 2.0
 """What hangs is started again within 20 s: three questions of 3 s, and 2 s to end."""
 STOP_S: Final = 10.0
@@ -106,9 +113,8 @@ def needed(settings: MachineSettings) -> tuple[Need, ...]:
 
 def environment_of(service: Service, inherited: Mapping[str, str]) -> dict[str, str]:
     """What a service inherits: everything but the keys and the token of others. Its log comes as it is written."""
-    private = {*KEYS.values(), TOKEN, "UNDERSTUDY_SIGNALING__SECRET", "UNDERSTUDY_SIGNALING__TURN_SECRET"}
     kept = {
-        name: value for name, value in inherited.items() if service.name == PERFORMER or name.upper() not in private
+        name: value for name, value in inherited.items() if service.name == PERFORMER or name.upper() not in _PRIVATE
     }
     shown = {name: secret.get_secret_value() for name, secret in service.secrets.items()}
     return {"PYTHONUNBUFFERED": "1", **kept, **service.environment, **shown}
@@ -198,29 +204,21 @@ def _llm(settings: MachineSettings, server: _Server, keys: Keys, needs: Needs) -
     # Its own page about itself. A question about its models would wait for the model, and whatever waits for the model
     # cuts the answer off that it is giving (llama-cpp-python's interrupt_requests).
     health = Health("http", f"{_base(server)}/docs", every_s=ASKED_EVERY_S)
-    return _started("llm", command, health, keys, needs, start_s=LLM_START_S, stop_s=STOP_S)
+    return _started("llm", command, health, {}, keys, needs)
 
 
 def _voice(server: _Server, keys: Keys, needs: Needs) -> Service:
     # A server that works answers nothing, not even for its health; it listens once it is ready.
     health = Health("tcp", _base(server))
-    return _started(
-        "voice", _module("models.tts", "serve"), health, keys, needs, start_s=VOICE_START_S, stop_s=VOICE_STOP_S
-    )
+    environment = {"UNDERSTUDY_TTS__FISH_SPEECH__URL": server.url}
+    return _started("voice", _module("models.tts", "serve"), health, environment, keys, needs, stop_s=VOICE_STOP_S)
 
 
 def _face(server: _Server, keys: Keys, needs: Needs) -> Service:
-    service = _started(
-        "face",
-        _module("models.face", "serve"),
-        Health("http", f"{_base(server)}/healthz", every_s=ASKED_EVERY_S),
-        keys,
-        needs,
-        start_s=FACE_START_S,
-        stop_s=STOP_S,
-    )
+    health = Health("http", f"{_base(server)}/healthz", every_s=ASKED_EVERY_S)
     # What is shown when this face is not is the performer's business.
-    return replace(service, environment={"UNDERSTUDY_FACE__FALLBACKS": "[]"})
+    environment = {"UNDERSTUDY_FACE__URL": server.url, "UNDERSTUDY_FACE__FALLBACKS": "[]"}
+    return _started("face", _module("models.face", "serve"), health, environment, keys, needs)
 
 
 def _performer(after: tuple[str, ...], made: Keys, needs: Needs) -> Service:
@@ -236,21 +234,31 @@ def _performer(after: tuple[str, ...], made: Keys, needs: Needs) -> Service:
 
 
 def _started(
-    name: str, command: tuple[str, ...], health: Health, keys: Keys, needs: Needs, *, start_s: float, stop_s: float
+    name: str,
+    command: tuple[str, ...],
+    health: Health,
+    environment: Mapping[str, str],
+    keys: Keys,
+    needs: Needs,
+    *,
+    stop_s: float = STOP_S,
 ) -> Service:
     return Service(
         name,
         command,
         health,
-        secrets={KEYS[name]: keys[name]},
-        start_s=start_s,
+        environment,
+        {KEYS[name]: keys[name]},
+        start_s=START_S[name],
         stop_s=stop_s,
         vram_gib=_gib(needs, name),
     )
 
 
 def _asked(name: str, server: _Server) -> Service:
-    return Service(name, (), Health("tcp", _base(server)), start_s=ELSEWHERE_START_S)
+    """What another program starts on this machine is given as long as it takes; what runs elsewhere is there or not."""
+    start_s = START_S.get(name, ELSEWHERE_START_S) if is_ours(server.url) else ELSEWHERE_START_S
+    return Service(name, (), Health("tcp", _base(server), every_s=ASKED_EVERY_S), start_s=start_s)
 
 
 def _module(*words: str) -> tuple[str, ...]:

@@ -161,6 +161,18 @@ def test_a_fall_back_on_loopback_is_started_beside_a_hosted_service() -> None:
     assert found["performer"].secrets == {}
 
 
+def test_a_voice_that_is_a_fall_back_listens_where_the_fall_back_is_looked_for() -> None:
+    other = {"url": "http://127.0.0.1:8012", "key": "the-voices-key"}
+    found = by_name(wanted_services(settings(tts={"fallbacks": [{"engine": "fish_speech", "fish_speech": other}]})))
+    assert environment_of(found["voice"], {})["UNDERSTUDY_TTS__FISH_SPEECH__URL"] == "http://127.0.0.1:8012"
+
+
+def test_what_another_program_starts_here_is_given_its_time_and_what_is_elsewhere_is_there_or_not() -> None:
+    here = by_name(wanted_services(settings(**LLM, **VOICE), only="performer"))
+    there = by_name(wanted_services(settings(llm={"engine": "openai", "url": "https://api.example.org"})))
+    assert [here["llm"].start_s, here["voice"].start_s, there["llm"].start_s] == [300.0, 720.0, 30.0]
+
+
 def test_each_service_inherits_only_secrets_of_its_own() -> None:
     inherited = {
         "PATH": "/bin",
@@ -168,6 +180,7 @@ def test_each_service_inherits_only_secrets_of_its_own() -> None:
         "UNDERSTUDY_REMOTE__TOKEN": "token",
         "UNDERSTUDY_LLM__KEY": "the-language-key",
         "UNDERSTUDY_TTS__FISH_SPEECH__KEY": "the-voices-key",
+        "UNDERSTUDY_LLM__FALLBACKS": '[{"key": "another-key"}]',
         "UNDERSTUDY_SIGNALING__SECRET": "secret",
     }
     found = by_name(wanted_services(settings(**LLM, **VOICE)))
@@ -183,6 +196,7 @@ def test_a_face_of_its_own_shows_itself_and_nothing_else() -> None:
     found = by_name(wanted_services(settings(face={"engine": "remote", "key": SecretStr("k"), "fallbacks": ["host"]})))
     assert environment_of(found["face"], {"UNDERSTUDY_FACE__FALLBACKS": '["host"]'}) == {
         "UNDERSTUDY_FACE__FALLBACKS": "[]",
+        "UNDERSTUDY_FACE__URL": "http://127.0.0.1:8003",
         "UNDERSTUDY_FACE__KEY": "k",
         "PYTHONUNBUFFERED": "1",
     }
