@@ -21,7 +21,7 @@ from models.hearing.listener import (
 )
 from models.interfaces import HEARING_RATE_HZ, Counted, EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
 from models.tts.phrase_cache import PhraseCache
-from peer_remote import trouble
+from peer_remote.clauses import clauses_of
 from peer_remote.clock import MediaClock
 from peer_remote.commands import obey
 from peer_remote.conversation import Conversation
@@ -96,7 +96,7 @@ class Performer:
         self._persona = settings.persona.persona()
         self.rehearsal = Rehearsal(
             self._phrases,
-            (*trouble.clauses(self._persona.trouble_line()), *self._persona.openings),
+            (*clauses_of(self._persona.trouble_line()), *self._persona.openings),
             calm=self._calm,
         )
         self._history = History(

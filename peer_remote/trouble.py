@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 from models.errors import ModelError
-from peer_remote.clauses import ClauseSplitter
 from peer_remote.stage import Stage
 from peer_remote.turn import Cast, Turn
 
@@ -23,9 +22,3 @@ async def own_up(turn: Turn, cast: Cast, stage: Stage, line: str) -> None:
         logger.warning("trouble_not_said", extra={"turn": turn.id, "error": type(error).__name__})
     except Exception:
         logger.exception("trouble_not_said", extra={"turn": turn.id})
-
-
-def clauses(line: str) -> list[str]:
-    """What the voice is asked for when `line` is said."""
-    splitter = ClauseSplitter()
-    return [*splitter.push(line), *splitter.finish()]

@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 
 from models.chain.fade import fade_out
-from models.errors import ClauseCutShort
+from models.chain.health import Watched
+from models.errors import ClauseCutShort, EngineError
 from models.interfaces import (
     BEAT_SAMPLES,
     SPEECH_RATE_HZ,
@@ -27,7 +28,7 @@ from models.interfaces import (
     SpeechSynthesizer,
 )
 from models.tts.markers import legible
-from peer_remote.clauses import ClauseSplitter
+from peer_remote.clauses import ClauseSplitter, clauses_of
 from peer_remote.flow import prefetch
 from peer_remote.head_start import HeadStart
 from peer_remote.said import SpokenClause, expected_samples, words_heard
@@ -112,24 +113,41 @@ class Turn:
         return False
 
     async def _clauses(self, cast: Cast, line: Line, max_tokens: int) -> AsyncGenerator[str, None]:
-        splitter = ClauseSplitter()
+        """What is to be said, clause by clause.
+
+        An answer that breaks off before its first clause begins anew where another language model can give it.
+        """
         if isinstance(line, str):
-            for clause in splitter.push(line):
+            for clause in clauses_of(line):
                 yield clause
+            return
+        messages = line.messages if isinstance(line, HeadStart) else line
+        stream = line.pieces() if isinstance(line, HeadStart) else cast.llm.stream(messages, max_tokens=max_tokens)
+        begun_s = line.first_token_s if isinstance(line, HeadStart) else None
+        begun = False
+        try:
+            async with aclosing(self._thought(stream, begun_s)) as clauses:
+                async for clause in clauses:
+                    begun = True
+                    yield clause
+        except EngineError:
+            if begun or not _another_answers(cast.llm):
+                raise
         else:
-            words, begun_s = SpokenFilter(), None
-            if isinstance(line, HeadStart):
-                stream, begun_s = line.pieces(), line.first_token_s
-            else:
-                stream = cast.llm.stream(line, max_tokens=max_tokens)
-            async with aclosing(stream) as pieces:
-                async for piece in pieces:
-                    self.trace.mark("first_token", begun_s)
-                    for clause in splitter.push(words.push(piece)):
-                        yield clause
-            for clause in splitter.push(words.finish()):
+            return
+        async with aclosing(self._thought(cast.llm.stream(messages, max_tokens=max_tokens), None)) as clauses:
+            async for clause in clauses:
                 yield clause
-        for clause in splitter.finish():
+
+    async def _thought(self, stream: AsyncGenerator[str, None], begun_s: float | None) -> AsyncGenerator[str, None]:
+        """The clauses of what the language model says; its first token was there at `begun_s`, if before."""
+        words, splitter = SpokenFilter(), ClauseSplitter()
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                self.trace.mark("first_token", begun_s)
+                for clause in splitter.push(words.push(piece)):
+                    yield clause
+        for clause in (*splitter.push(words.finish()), *splitter.finish()):
             yield clause
 
     async def _speech(
@@ -184,6 +202,11 @@ class Turn:
     def answered(self, heard_samples: int) -> str:
         """What of it is the answer, without what was said when that had broken off."""
         return self.said(heard_samples if self.answer_samples is None else min(heard_samples, self.answer_samples))
+
+
+def _another_answers(llm: LanguageModel) -> bool:
+    """Whether the next request goes to a language model that is well, and not the first choice."""
+    return isinstance(llm, Watched) and llm.health().state == "fallback"
 
 
 class _SoundBuffer:

@@ -9,7 +9,7 @@ import pytest
 from models.llm.openai_server import Timeouts
 from models.llm.scripted import ScriptedModel
 from signaling import protocol
-from tests.broken_engines import chain_of
+from tests.broken_engines import Broken, chain_of
 from tests.component.conversation_world import World
 from tests.component.fault_world import ANSWER, TROUBLE, answered, world_of
 from tests.openai_client import broken_off, client, hanging, raw
@@ -118,3 +118,22 @@ async def test_what_a_model_said_before_it_broke_off_is_heard_to_its_end(
         assert await answered(world) == ("failed", f"{BEGINNING} {TROUBLE}")
         reason, text = await answered(world)
         assert reason == "finished" and text in (ANSWER, "Another " + ANSWER)
+
+
+@pytest.mark.parametrize("words", [1, 2])
+async def test_with_a_chain_an_answer_that_breaks_off_before_its_first_clause_begins_anew(
+    mind: StandIn, words: int
+) -> None:
+    async with thinking(mind, chained=True) as world:
+        mind.script = [broken_off(*(["Perhaps ", "then "][:words]))]
+        assert await answered(world) == ("finished", "Another " + ANSWER)
+        assert world.of(protocol.Error) == []
+
+
+async def test_an_answer_begins_anew_only_once(mind: StandIn) -> None:
+    async with client(mind, timeouts=SHORT, system_role=True) as model:
+        broken = [Broken(ScriptedModel([ANSWER]), "fail", after=1) for _ in range(2)]
+        async with world_of(llm=chain_of("llm", *broken, model)) as world:
+            assert await answered(world) == ("failed", TROUBLE)
+            assert [one.asked for one in broken] == [1, 1]
+            assert await answered(world) == ("finished", ANSWER)

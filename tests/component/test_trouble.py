@@ -10,7 +10,8 @@ import pytest
 from models.errors import ClauseCutShort, EngineFailed
 from models.interfaces import SPEECH_RATE_HZ, Message, Speech
 from models.tts.phrase_cache import PhraseCache
-from peer_remote.trouble import LONGEST_S, clauses
+from peer_remote.clauses import clauses_of
+from peer_remote.trouble import LONGEST_S
 from peer_remote.turn import Cast
 from signaling import protocol
 from tests.component.conversation_world import ANSWER, CLAUSE_S, WORD_S, SlowVoice, World, scenario
@@ -192,7 +193,7 @@ def test_a_line_that_was_learnt_is_said_by_a_voice_that_has_died() -> None:
         voice = BreakableVoice()
         cache = PhraseCache(voice)
         with_voice(world, cache)
-        for clause in clauses(TROUBLE):
+        for clause in clauses_of(TROUBLE):
             await cache.learn(clause)
         voice.breaks_at = 0
         world.conversation.say("First", source="typed")
