@@ -8,6 +8,7 @@
     └── EngineError            an engine cannot do its work
         ├── EngineUnavailable    this machine lacks what the engine needs; raised at start-up
         └── EngineFailed         one request failed; the engine stays usable
+            └── ClauseCutShort     a clause broke off after some of its sound; the next one can be spoken
 
 Each message is one sentence for a person that says what to do; `code` is the stable name for logs and messages.
 """
@@ -43,3 +44,7 @@ class EngineUnavailable(EngineError):
 
 class EngineFailed(EngineError):
     code = "engine_failed"
+
+
+class ClauseCutShort(EngineFailed):
+    code = "clause_cut_short"

@@ -29,6 +29,7 @@ ENGINES: dict[Kind, dict[str, str]] = {
     "tts": {
         "kokoro": "models.tts.kokoro:create",
         "fish_speech": "models.tts.fish_speech:create",
+        "pocket": "models.tts.pocket:create",
         "tone": "models.tts.tone:create",
     },
     "face": {
@@ -36,13 +37,14 @@ ENGINES: dict[Kind, dict[str, str]] = {
         "musetalk": "models.face.musetalk.create:create",
         "puppet": "models.face.puppet.face:create",
         "host": "models.face.host.face:create",
+        "remote": "models.face.remote.face:create",
         "counter": "models.face.counter:create",
     },
 }
 """Names are the Literals of models/settings.py; a module is imported when its engine is chosen, not before."""
 
-EXTRAS = ("musetalk",)
-"""Engines whose packages are an extra of pyproject.toml."""
+EXTRAS = {"musetalk": "musetalk", "pocket": "pocket-tts"}
+"""Engines whose packages are an extra of pyproject.toml, and its name."""
 
 
 @overload
@@ -60,9 +62,13 @@ def create(kind: Literal["face"], settings: EngineSettings) -> Face: ...
 def create(kind: Kind, settings: HearingSettings) -> Any:
     """Make the engine of `kind` that `settings` choose; loading a model may take seconds.
 
-    Raises EngineUnavailable when the machine lacks what it needs and WeightsMissing when its files were not fetched.
+    With fall-backs it is a chain of engines. Raises EngineUnavailable when the machine lacks what it needs and
+    WeightsMissing when its files were not fetched.
     """
-    name: str = getattr(settings, kind).engine
+    section = getattr(settings, kind)
+    if getattr(section, "fallbacks", ()):
+        return import_module("models.chain.create").create(kind, settings)
+    name: str = section.engine
     module, _, function = ENGINES[kind][name].partition(":")
     try:
         return getattr(import_module(module), function)(settings)
@@ -70,7 +76,11 @@ def create(kind: Kind, settings: HearingSettings) -> Any:
         package = (error.name or "").partition(".")[0]
         if package == "models":
             raise
-        how = f"install it with `{sys.executable} -m pip install -e '.[{name}]'`" if name in EXTRAS else "install it"
+        how = (
+            f"install it with `{sys.executable} -m pip install -e '.[{EXTRAS[name]}]'`"
+            if name in EXTRAS
+            else "install it"
+        )
         raise EngineUnavailable(f"The {kind} engine {name} needs the Python package {package}; {how}.") from error
     except ImportError as error:
         raise EngineUnavailable(f"The {kind} engine {name} cannot be loaded: {error}.") from error

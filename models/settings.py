@@ -1,10 +1,22 @@
 """Which engine does which job, and with what options. Defaults run on two CPU cores without a GPU."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import NoDecode
+
+from models.fallbacks import read_items, whole_sections
 
 
 class Section(BaseModel):
@@ -21,6 +33,19 @@ def _fits_a_header(key: SecretStr) -> SecretStr:
 
 Key = Annotated[SecretStr, AfterValidator(_fits_a_header)]
 """What proves to a server who we are."""
+
+
+class ChainSettings(Section):
+    """An engine that others can stand in for (models/chain)."""
+
+    @field_validator("fallbacks", mode="before", check_fields=False)
+    @classmethod
+    def _whole(cls, value: Any, info: ValidationInfo) -> tuple[Self, ...]:
+        return whole_sections(cls, info.data, read_items(value))
+
+
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""An empty variable is as good as none."""
 
 
 class WeightsSettings(Section):
@@ -47,7 +72,7 @@ class AsrSettings(Section):
     threads: int = Field(default=2, ge=1)
 
 
-class LlmSettings(Section):
+class LlmSettings(ChainSettings):
     engine: Literal["llama_cpp", "openai", "scripted"] = "llama_cpp"
     """openai is any server that speaks OpenAI's chat completions: llama.cpp's, vLLM, Ollama, a hosted service."""
     model: str = "qwen2.5-coder-1.5b-instruct"
@@ -85,6 +110,11 @@ class LlmSettings(Section):
     """An answer ends with the clause that crosses this much sound; 0 lets it be as long as it is."""
     preemptive: bool = False
     """Begin to answer a line that sounds finished before it is certain that it is; for models that are fast."""
+    patience_s: float = Field(default=4.0, gt=0, le=60)
+    """How long a first token is waited for where there is another model to ask."""
+    fallbacks: Annotated[tuple["LlmSettings", ...], NoDecode] = ()
+    """Models that answer when this one does not, in order: names of engines, or objects of changes to this section; in
+    the environment a JSON list, or names separated by commas."""
 
 
 class FishServerSettings(Section):
@@ -129,17 +159,36 @@ class FishSpeechSettings(Section):
     server: FishServerSettings = FishServerSettings()
 
 
-class TtsSettings(Section):
-    engine: Literal["kokoro", "fish_speech", "tone"] = "kokoro"
+class PocketSettings(Section):
+    """Kyutai's pocket-tts, a cloned voice on the CPU; not in Ukrainian."""
+
+    model: str = "english"
+    """One of the package's own models (english, french, german, italian, spanish, portuguese, dutch, …), or the path of
+    a configuration that ends in .yaml."""
+    recording: OptionalPath = None
+    """10-20 s of the voice, any sound file."""
+
+
+class TtsSettings(ChainSettings):
+    engine: Literal["kokoro", "fish_speech", "pocket", "tone"] = "kokoro"
     language: Literal["auto", "en", "uk"] = "auto"
     """What Kokoro speaks; auto takes for each clause the language that its letters are of."""
     voice: str = "af_heart"
     """One of Kokoro's voices."""
     voice_uk: str | None = None
     """The voice for Ukrainian; without it the clearest one that is female or male as `voice` is."""
+    match: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    """Kokoro's voices and how they are shifted, by the name that `python -m models.tts match` gave to a recording."""
+    match_dir: Path = Field(default_factory=lambda: user_data_path("understudy") / "matches")
+    """Where the matches are."""
     speed: float = Field(default=1.0, gt=0.5, lt=2.0)
     threads: int = Field(default=2, ge=1)
     fish_speech: FishSpeechSettings = FishSpeechSettings()
+    pocket: PocketSettings = PocketSettings()
+    patience_s: float = Field(default=5.0, gt=0, le=60)
+    """How long sound is waited for where there is another voice to speak."""
+    fallbacks: Annotated[tuple["TtsSettings", ...], NoDecode] = ()
+    """Voices that speak when this one does not, as the fall-backs of the language model."""
 
 
 class MuseTalkSettings(Section):
@@ -154,13 +203,10 @@ class MuseTalkSettings(Section):
     """Where compiled networks are kept."""
 
 
-OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
-"""An empty variable is as good as none."""
-
-
-class FaceSettings(Section):
-    engine: Literal["auto", "musetalk", "puppet", "host", "counter"] = "auto"
-    """auto takes musetalk where there are a GPU and an avatar, else puppet where there is a photo, else host."""
+class FaceSettings(ChainSettings):
+    engine: Literal["auto", "musetalk", "puppet", "host", "remote", "counter"] = "auto"
+    """auto takes musetalk where there are a GPU and an avatar, else puppet where there is a photo, else host. remote is
+    the face that `python -m models.face serve` draws in another process or on another machine."""
     size_px: int = Field(default=512, ge=128, le=1080, multiple_of=16)
     """Width and height of the square picture; an avatar brings its own."""
     photo: OptionalPath = None
@@ -168,6 +214,19 @@ class FaceSettings(Section):
     avatar: OptionalPath = None
     """A folder that `python -m models.face prepare` made."""
     musetalk: MuseTalkSettings = MuseTalkSettings()
+    url: str = Field(default="http://127.0.0.1:8003", pattern=r"^https?://[^\s/?#@]+/?$")
+    """The service of the engine remote, and where `python -m models.face serve` listens."""
+    key: Key | None = None
+    """The service's key, for both."""
+    start_wait_s: float = Field(default=30.0, ge=0, le=600)
+    """How long a start waits for a service that does not draw yet."""
+    connect_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    picture_timeout_s: float = Field(default=2.0, gt=0, le=60)
+    """The longest that the service may take for a picture that it has all sound for."""
+    patience_s: float = Field(default=2.0, gt=0, le=60)
+    """How long a picture is waited for where there is another face to show."""
+    fallbacks: Annotated[tuple["FaceSettings", ...], NoDecode] = ()
+    """Faces that are shown when this one is not, as the fall-backs of the language model."""
 
 
 class HearingSettings(Section):

@@ -87,6 +87,8 @@ class Call:
         self.draft: PendingDraft | None = None
         self.problem: str | None = None
         """The performer's last error, one sentence; cleared by its next answer."""
+        self.engines: tuple[protocol.EngineState, ...] = ()
+        """How well the performer's engines are, as it told last."""
         self.turn_taking = TurnTaking(
             Modes(settings.mode, names=settings.names, owner_speaks=owner_speaks),
             duplex=settings.duplex,
@@ -105,6 +107,7 @@ class Call:
     def lost(self) -> None:
         """The connection is gone."""
         self._answer_due_s = None
+        self.engines = ()
         self._do(self.turn_taking.lost(self._now()))
 
     def take(self, message: protocol.FromPerformer) -> None:
@@ -130,6 +133,8 @@ class Call:
                 self._reopen(at_s)
             case protocol.TurnEnded():
                 self._ended(message)
+            case protocol.Services(engines=engines):
+                self.engines = engines
             case protocol.Error(message=sentence):
                 self.problem = sentence
             case _:
@@ -271,6 +276,8 @@ class Call:
                 TurnTimes(self._first_sound_ms, tuple(ended.moments_ms.items()), ended.reason == "interrupted")
             )
             self._first_sound_ms = None
+        if ended.reason == "failed":  # it may have owned up, which is no answer to go on from
+            self._asked = None
         if self._asked is not None and ended.text:
             exchange = protocol.Exchange(asked=self._asked[:LONGEST_TEXT], answered=ended.text[:LONGEST_TEXT])
             self._exchanges.append(exchange)

@@ -7,6 +7,7 @@ from pathlib import Path
 from peer_local.air import Air
 from peer_local.call import Call
 from peer_local.devices.kept import KeptDevice
+from peer_local.engines_text import troubles
 from peer_local.interfaces import SoundInput
 from peer_local.link import Link
 from peer_local.listening.ears import Ears
@@ -91,7 +92,8 @@ class Gauges:
             problems.append(f"The webcam {settings.camera.webcam} gives no picture; connect it, or name another one.")
         if ears_input is not None and ears_input.problem is not None:
             problems.append(ears_input.problem)
-        problems[:0] = [problem for problem in (call.problem, link.problem) if problem is not None]
+        performers = (call.problem, link.problem, *troubles(call.engines))
+        problems[:0] = [problem for problem in performers if problem is not None]
         return View(
             on_air=air.who,
             state=turns.state,

@@ -1,6 +1,7 @@
 """`python -m peer_remote`: load the engines, join the room as its performer, and perform until stopped.
 
-`python -m peer_remote persona me.md` checks who it would be.
+`python -m peer_remote persona me.md` checks who it would be; `python -m peer_remote services` starts the servers of its
+engines too, and keeps everything running.
 """
 
 import signal
@@ -9,6 +10,10 @@ import sys
 if __name__ == "__main__":
     # Ctrl-C during the imports below, which take a second, ends the program without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.argv[1:2] == ["services"]:  # a supervisor that runs for weeks needs none of what is imported below
+        from peer_remote.services import command
+
+        sys.exit(command.main(sys.argv[2:]))
 
 import argparse
 import asyncio
@@ -59,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m peer_remote",
         description="The double on stage: joins a room of the signaling service and answers whoever is there. "
         "All settings are environment variables UNDERSTUDY_<SECTION>__<KEY>, or lines of a file named .env.",
-        epilog="`python -m peer_remote persona [FILE]` checks a persona's file and shows what it becomes.",
+        epilog="`python -m peer_remote persona [FILE]` checks a persona's file and shows what it becomes; "
+        "`python -m peer_remote services` starts the servers of the engines too, and keeps everything running.",
     )
     parser.add_argument("--signaling-url", help="WebSocket of the signaling service (ws://127.0.0.1:8080/ws)")
     parser.add_argument("--room", help="room to perform in (main)")

@@ -85,3 +85,9 @@ class ClauseSplitter:
             if complete[count].lower() in _JOINING_WORDS:
                 return spaces[count - 1]
         return spaces[words - 1] if len(complete) > 2 * words else None
+
+
+def clauses_of(text: str) -> list[str]:
+    """The clauses of a text that is known as a whole."""
+    splitter = ClauseSplitter()
+    return [*splitter.push(text), *splitter.finish()]

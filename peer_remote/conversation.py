@@ -2,10 +2,11 @@
 
            say, speak             first beat played
 listening ─────► thinking ──────────────────────────► speaking
-    ▲               │ interrupt, failure                  │ last beat played, interrupt, failure
+    ▲               │ interrupt                           │ last beat played, interrupt
     └───────────────┴─────────────────────────────────────┘
 
-A turn that is held counts as listening, and `resume` takes it back to where it was.
+A turn that is held counts as listening, and `resume` takes it back to where it was. When an engine fails, what was made
+of the answer is played to its end, and the double says that it lost its thread.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from peer_remote.notes import Notes
 from peer_remote.prompt import Prompt
 from peer_remote.stage import Beat, Stage
 from peer_remote.trace import Trace
+from peer_remote.trouble import own_up
 from peer_remote.turn import Cast, Turn
 from signaling import protocol
 
@@ -43,7 +45,9 @@ class Conversation:
 
     An interruption silences the stage first, then cancels the turn, and history keeps what was played, or what the
     operator's listeners heard of it. The next turn starts when the engines are free, at most WIND_DOWN_S later.
-    `media_s` gives the performer's time of a position in samples.
+    `media_s` gives the performer's time of a position in samples. `trouble` is what is said when an answer of the model
+    breaks off; the model is not told of it, because small ones repeat it. `performed` is told of every turn
+    that was not interrupted, when its last beat is on the stage or it has broken off.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class Conversation:
         notes: Notes | None = None,
         preemptive: bool = False,
         longest_answer_s: float | None = None,
+        trouble: str = "",
+        performed: Callable[[Turn], None] = lambda turn: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cast = cast
@@ -68,6 +74,8 @@ class Conversation:
         self._prompt = Prompt(history, notes)
         self._max_answer_tokens = max_answer_tokens
         self._longest_answer_s = longest_answer_s
+        self._trouble = trouble
+        self._performed = performed
         self._tasks = tasks
         self._send = send
         self._metrics = metrics
@@ -185,7 +193,7 @@ class Conversation:
         """
         for recent in self._recent:
             if recent.turn.id == turn_id and recent.heard(samples):
-                self._history.heard(turn_id, recent.turn.said(samples), whole=False)
+                self._history.heard(turn_id, recent.turn.answered(samples), whole=False)
 
     def played(self, position: int, beat: Beat) -> None:
         """The beat of `position` on the media clock has just been handed to the tracks."""
@@ -194,7 +202,8 @@ class Conversation:
             return
         if not running.begun:
             running.turn.trace.mark("first_packet")
-            self._metrics.answered(running.turn.trace)
+            if running.turn.answer_samples is None:
+                self._metrics.answered(running.turn.trace)
             self._enter("speaking")
         for caption in running.played(position, beat.index):
             self._send(caption)
@@ -252,16 +261,17 @@ class Conversation:
                 max_tokens=self._max_answer_tokens,
                 longest_s=self._longest_answer_s,
             )
+            self._performed(turn)
             await self._stage.drained()
             if self._running is running:
                 self._finish(running, "finished")
                 self.expect()
         except ModelError as error:
-            logger.warning("turn_failed", extra={"turn": turn.id, "code": error.code})
-            self._fail(running, error.code)
+            logger.warning("turn_failed", extra={"turn": turn.id, "code": error.code, "part": _broken_part(turn)})
+            await self._break_off(running, error.code)
         except Exception:
-            logger.exception("turn_failed", extra={"turn": turn.id})
-            self._fail(running, "internal_error")
+            logger.exception("turn_failed", extra={"turn": turn.id, "part": _broken_part(turn)})
+            await self._break_off(running, "internal_error")
         finally:
             if running.head is not None:
                 running.head.task.cancel()
@@ -278,9 +288,15 @@ class Conversation:
             await asyncio.wait((self._running.task,))
         await self._engines_let_go()
 
-    def _fail(self, running: Delivery, code: str) -> None:
+    async def _break_off(self, running: Delivery, code: str) -> None:
+        """Play to its end what there is of the answer, say that it broke off, and listen."""
+        turn = running.turn
+        turn.break_off()
+        self._performed(turn)
+        if self._trouble and running.words is None:
+            await own_up(turn, self._cast, self._stage, self._trouble)
+        await self._stage.drained()
         if self._running is running:
-            self._stage.flush()
             self._finish(running, "failed")
             self._send(protocol.Error(code=code, message="The answer broke off; please ask again."))
 
@@ -289,14 +305,22 @@ class Conversation:
         self._running = None
         running.release()
         running.silenced = reason != "finished"
-        text = turn.said(turn.played_samples)
-        self._history.heard(turn.id, text, whole=reason == "finished")
+        self._history.heard(turn.id, turn.answered(turn.played_samples), whole=reason == "finished")
         self._metrics.turn_ended(reason)
         self._send(
-            protocol.TurnEnded(turn_id=turn.id, reason=reason, text=text, moments_ms=dict(turn.trace.moments_ms))
+            protocol.TurnEnded(
+                turn_id=turn.id,
+                reason=reason,
+                text=turn.said(turn.played_samples),
+                moments_ms=dict(turn.trace.moments_ms),
+            )
         )
         self._enter("listening")
 
     def _enter(self, state: protocol.ConversationState) -> None:
         self.state = state
         self._send(protocol.State(state=state, turn_id=self._turns))
+
+
+def _broken_part(turn: Turn) -> str:
+    return "none" if turn.broken is None else turn.broken.part

@@ -57,7 +57,7 @@ class Delivery:
                 turn_id=turn.id,
                 index=self.announced,
                 text=clause.text,
-                duration_ms=clause.samples * 1_000 // SPEECH_RATE_HZ,
+                duration_ms=clause.length_samples * 1_000 // SPEECH_RATE_HZ,
                 start_samples=clause.start_samples,
                 at_s=self.media_s(starts_at),
             )

@@ -59,6 +59,11 @@ class HeadStart:
         return same and _words(messages[-1].content) == _words(self._messages[-1].content)
 
     @property
+    def messages(self) -> Sequence[Message]:
+        """The conversation that it answers."""
+        return self._messages
+
+    @property
     def failed(self) -> bool:
         """Whether the model broke off."""
         return self._error is not None

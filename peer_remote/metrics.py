@@ -28,6 +28,21 @@ class Metrics:
             buckets=_LATENCY_BUCKETS_S,
             registry=self.registry,
         )
+        self._engine_states = Gauge(
+            "understudy_engine_state", "0 down, 1 ready, 2 in use", ["kind", "engine"], registry=self.registry
+        )
+        self._engine_failures = Counter(
+            "understudy_engine_failures",
+            "Requests and trials that an engine failed",
+            ["kind", "engine", "reason"],
+            registry=self.registry,
+        )
+        self._engine_switches = Counter(
+            "understudy_engine_switches",
+            "Times that another engine took a job over",
+            ["kind", "engine", "reason"],
+            registry=self.registry,
+        )
         self.viewers = Gauge("understudy_viewers", "Viewers connected now", registry=self.registry)
 
     def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
@@ -39,6 +54,16 @@ class Metrics:
 
     def head_start(self, reason: str) -> None:
         self._head_starts.labels(reason).inc()
+
+    def engine_state(self, kind: str, engine: str, state: int) -> None:
+        self._engine_states.labels(kind, engine).set(state)
+
+    def engine_failed(self, kind: str, engine: str, reason: str) -> None:
+        self._engine_failures.labels(kind, engine, reason).inc()
+
+    def engine_switched(self, kind: str, engine: str, reason: str) -> None:
+        """`engine` does the job from now on."""
+        self._engine_switches.labels(kind, engine, reason).inc()
 
     def answered(self, trace: Trace) -> None:
         """Note the moments of a turn whose first packet has just been sent."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from models.errors import ModelError
 from models.interfaces import BEAT_SAMPLES, Face, Picture
 from peer_remote.clock import MediaClock
 from peer_remote.stage import Beat, Stage
@@ -39,14 +40,24 @@ class Performance:
 
     Budget: a beat leaves within 5 ms of its time. The idle picture for the next position is drawn while the current
     one plays and is thrown away if speech arrives meanwhile; when it is late the last picture is shown again and
-    `late_pictures` counts it. Sound never waits for a picture. Only the first of `failed_pictures` is logged.
+    `late_pictures` counts it. Sound never waits for a picture. Only the first of `failed_pictures` is logged; `drawn`
+    is told of each idle picture whether it could be drawn.
     """
 
-    def __init__(self, stage: Stage, face: Face, clock: MediaClock, *, played: Callable[[int, Beat], None]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        face: Face,
+        clock: MediaClock,
+        *,
+        played: Callable[[int, Beat], None],
+        drawn: Callable[[bool], None] = lambda well: None,
+    ) -> None:
         self._stage = stage
         self._face = face
         self._clock = clock
         self._played = played
+        self._drawn = drawn
         self._subscribers: set[BeatQueue] = set()
         self._silence = np.zeros(BEAT_SAMPLES, np.float32)
         self.late_pictures = 0
@@ -60,7 +71,7 @@ class Performance:
 
     async def run(self) -> None:
         """Play until cancelled."""
-        shown = await self._face.idle(0)
+        shown = await self._first_picture()
         drawing: asyncio.Task[Picture] | None = None
         try:
             while True:
@@ -84,14 +95,34 @@ class Performance:
                 drawing.cancel()
                 await asyncio.gather(drawing, return_exceptions=True)
 
+    async def _first_picture(self) -> Picture:
+        """The face at the beginning, or darkness while it cannot be drawn."""
+        try:
+            return await self._face.idle(0)
+        except ModelError as error:
+            logger.warning("idle_picture_failed", extra={"code": error.code})
+            self._drawn(False)
+            self.failed_pictures += 1
+            return darkness(self._face.width_px, self._face.height_px)
+
     def _collect(self, drawing: asyncio.Task[Picture] | None) -> tuple[Picture | None, asyncio.Task[Picture] | None]:
         """The idle picture if it is there, and the task that is still drawing one if any."""
         if drawing is None or not drawing.done():
             return None, drawing
         try:
-            return drawing.result(), None
+            picture = drawing.result()
+            self._drawn(True)
+            return picture, None
         except Exception:
+            self._drawn(False)
             if not self.failed_pictures:
                 logger.exception("idle_picture_failed")
             self.failed_pictures += 1
             return None, None
+
+
+def darkness(width_px: int, height_px: int) -> Picture:
+    """A black picture, in the limited range."""
+    i420 = np.full((height_px * 3 // 2, width_px), 128, np.uint8)
+    i420[:height_px] = 16
+    return Picture(i420)

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from pydantic import BaseModel
 
-from models.errors import EngineError
+from models.face.choice import name_of
 from models.hearing.listener import (
     HearingEvent,
     Listener,
@@ -21,6 +21,7 @@ from models.hearing.listener import (
 )
 from models.interfaces import HEARING_RATE_HZ, Counted, EndOfTurnDetector, SpeechRecognizer, VoiceActivityDetector
 from models.tts.phrase_cache import PhraseCache
+from peer_remote.clauses import clauses_of
 from peer_remote.clock import MediaClock
 from peer_remote.commands import obey
 from peer_remote.conversation import Conversation
@@ -29,11 +30,13 @@ from peer_remote.history import History
 from peer_remote.metrics import Metrics
 from peer_remote.notes import Notes
 from peer_remote.performance import Performance
+from peer_remote.rehearsal import Rehearsal
 from peer_remote.session import Session
 from peer_remote.settings import Settings
 from peer_remote.stage import Stage
 from peer_remote.tracks import Seat
 from peer_remote.turn import Cast
+from peer_remote.vitals import Vitals
 from signaling import protocol
 from signaling.client import SignalingClient
 from signaling.errors import BadMessage, BadToken, ConnectionLost
@@ -82,9 +85,20 @@ class Performer:
         bitrate = remote.video_bitrate_kbps * 1_000
         set_video_bitrate(start_bps=bitrate, lowest_bps=bitrate // 2, highest_bps=bitrate * 2)
         self._settings = settings
+        self._vitals = Vitals(
+            cast,
+            {"llm": settings.llm.engine, "tts": settings.tts.engine, "face": name_of(cast.face, settings.face)},
+            metrics=metrics,
+            changed=self._engines_changed,
+        )
         self._phrases = PhraseCache(cast.tts)
         self._cast = cast = replace(cast, tts=self._phrases)
         self._persona = settings.persona.persona()
+        self.rehearsal = Rehearsal(
+            self._phrases,
+            (*clauses_of(self._persona.trouble_line()), *self._persona.openings),
+            calm=self._calm,
+        )
         self._history = History(
             self._persona.messages(),
             longest=max(FEWEST_EXCHANGES, settings.llm.context_tokens // EXCHANGE_TOKENS),
@@ -114,8 +128,12 @@ class Performer:
             notes=self._notes,
             preemptive=settings.llm.preemptive,
             longest_answer_s=settings.llm.longest_answer_s or None,
+            trouble=self._persona.trouble_line(),
+            performed=self._vitals.performed,
         )
-        self.performance = Performance(self._stage, cast.face, self._clock, played=self.conversation.played)
+        self.performance = Performance(
+            self._stage, cast.face, self._clock, played=self.conversation.played, drawn=self._idle_drawn
+        )
         metrics.watch(
             "late_pictures", "Pictures shown again because the next was late", lambda: self.performance.late_pictures
         )
@@ -132,16 +150,6 @@ class Performer:
         await self._ears.asr.transcribe(np.zeros(HEARING_RATE_HZ, np.float32), language=self._settings.asr.language)
         await self._ears.turn.probability(np.zeros(HEARING_RATE_HZ, np.float32))
         await self._cast.llm.prefill(self._history.messages())
-
-    async def learn_openings(self) -> None:
-        """Speak the persona's openings while nobody waits for an answer; ends when all are known."""
-        for phrase in self._persona.openings:
-            while not await self._calm():
-                pass
-            try:
-                await self._phrases.learn(phrase)
-            except EngineError as error:
-                logger.warning("opening_not_learnt", extra={"code": error.code})
 
     async def _calm(self) -> bool:
         """Whether nothing was said or asked for CALM_S from now."""
@@ -269,8 +277,19 @@ class Performer:
     def _greet(self, session: Session) -> None:
         conversation = self.conversation
         session.send(protocol.Hello(name=self._persona.name, state=conversation.state, turns=conversation.turns))
+        session.send(self._vitals.report())
         if session.role == "operator" and self._history.summary:
             session.send(protocol.Remembered(summary=self._history.summary))
+
+    def _engines_changed(self, report: protocol.Services) -> None:
+        self.rehearsal.voice_may_have_changed()
+        self._broadcast(report)
+
+    def _idle_drawn(self, well: bool) -> None:
+        if well:
+            self._vitals.worked("face")
+        else:
+            self._vitals.failed("face", "failed")
 
     def _broadcast(self, message: BaseModel) -> None:
         for session in self._sessions.values():
@@ -312,7 +331,7 @@ async def perform(settings: Settings, cast: Cast, ears: Ears, *, wire: Signaling
         performer = Performer(settings, cast, ears, tasks=tasks, wire=wire, metrics=metrics)
         await performer.warm_up()
         playing = tasks.create_task(performer.performance.run(), name="performance")
-        learning = tasks.create_task(performer.learn_openings(), name="openings")
+        learning = tasks.create_task(performer.rehearsal.run(), name="rehearsal")
         try:
             async with wire:
                 async for message in wire:

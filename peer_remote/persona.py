@@ -22,6 +22,8 @@ class Persona:
     style: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
     taboos: tuple[str, ...] = ()
+    trouble: str | None = None
+    """What is said when an answer breaks off, empty for nothing; None takes the usual words of the first language."""
     spoken: bool = False
     """Whether the prompt tells how one speaks aloud; a prompt that was written as a whole may do so itself."""
 
@@ -39,6 +41,11 @@ class Persona:
         if self.spoken:
             parts.append(words["spoken"])
         return self._named("\n\n".join(parts))
+
+    def trouble_line(self) -> str:
+        """What is said when an answer breaks off."""
+        usual = _TROUBLE["uk" if self.languages[:1] == ("uk",) else "en"]
+        return self._named(usual if self.trouble is None else self.trouble)
 
     def messages(self) -> tuple[Message, ...]:
         """What every conversation begins with."""
@@ -79,6 +86,10 @@ def _languages(codes: tuple[str, ...], words: Mapping[str, str]) -> str:
     return words["languages"].format(first, words["or"].join(filter(None, [listed, others[-1]])))
 
 
+_TROUBLE: Mapping[str, str] = {
+    "en": "Sorry, I lost my thread. Could you say that again?",
+    "uk": "Ой, загубилася думка. Скажіть, будь ласка, ще раз.",
+}
 _ENGLISH: Mapping[str, str] = {
     "style": "How {name} speaks:",
     "facts": "What is true about {name}:",

@@ -46,6 +46,7 @@ def report(persona: Persona, *, context_tokens: int) -> str:
         parts.append("\n".join(f"{names.get(line.role, line.role)}: {line.content}" for line in lines))
     if persona.openings:
         parts.append(f"Openings: {'  '.join(persona.openings)}")
+    parts.append(f"When an answer breaks off: {persona.trouble_line() or '(nothing)'}")
     whole = conversation_tokens((prompt, *lines))
     parts.append(
         f"Prompt: {len(prompt.content)} characters, about {estimated_tokens(prompt.content)} tokens. "

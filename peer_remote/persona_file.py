@@ -7,6 +7,7 @@ style = ["Begins with a small opening."]
 facts = ["Lives by the sea."]
 taboos = ["Her salary."]
 openings = ["Oh,", "Well,"]
+trouble = "Sorry, where was I?"
 
 [[examples]]
 asked = "How are you?"
@@ -52,6 +53,7 @@ class _Front(_Strict):
     facts: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
     taboos: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
     openings: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
+    trouble: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] | None = None
     examples: Annotated[tuple[_Example, ...], Field(max_length=64)] = ()
 
     @field_validator("languages")
@@ -102,6 +104,7 @@ def parse_persona(text: str, *, source: str) -> Persona:
         style=front.style,
         facts=front.facts,
         taboos=front.taboos,
+        trouble=front.trouble,
         spoken=True,
     )
 

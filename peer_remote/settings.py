@@ -11,6 +11,7 @@ from models.settings import EngineSettings, Section
 from peer_remote.encoders import VideoCodec
 from peer_remote.persona import Persona
 from peer_remote.persona_file import read_persona
+from peer_remote.services.settings import ServicesSettings
 from signaling.settings import StrictSettings
 
 
@@ -61,13 +62,17 @@ class PersonaSettings(Section):
     )
     """Spoken once after the start and kept, so that an answer that begins with one is heard without waiting for it."""
 
+    trouble: str | None = Field(default=None, max_length=200)
+    """Said when an answer breaks off; empty means to stay silent. None takes the file's, or the usual words: "Sorry, I
+    lost my thread. Could you say that again?", in Ukrainian for a persona whose first language that is."""
+
     def persona(self) -> Persona:
         """The file's persona, changed by the settings that were given, or the settings' own. Raises PersonaError."""
         if self.file is None:
-            return Persona(self.name, self.prompt, self.examples, self.openings)
+            return Persona(self.name, self.prompt, self.examples, self.openings, trouble=self.trouble)
         given: dict[str, Any] = {
             "about" if key == "prompt" else key: getattr(self, key)
-            for key in ("name", "prompt", "examples", "openings")
+            for key in ("name", "prompt", "examples", "openings", "trouble")
             if key in self.model_fields_set
         }
         return replace(read_persona(self.file), **given)
@@ -84,3 +89,4 @@ class Settings(StrictSettings, EngineSettings):
 
     remote: RemoteSettings = RemoteSettings()
     persona: PersonaSettings = PersonaSettings()
+    services: ServicesSettings = ServicesSettings()

@@ -8,11 +8,15 @@ small machine each stage has all cores for itself.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
+from models.chain.fade import fade_out
+from models.chain.health import Watched
+from models.errors import ClauseCutShort, EngineError
 from models.interfaces import (
     BEAT_SAMPLES,
     SPEECH_RATE_HZ,
@@ -23,9 +27,11 @@ from models.interfaces import (
     Speech,
     SpeechSynthesizer,
 )
-from peer_remote.clauses import ClauseSplitter
+from models.tts.markers import legible
+from peer_remote.clauses import ClauseSplitter, clauses_of
 from peer_remote.flow import prefetch
 from peer_remote.head_start import HeadStart
+from peer_remote.said import SpokenClause, expected_samples, words_heard
 from peer_remote.spoken import SpokenFilter
 from peer_remote.stage import Beat, Stage
 from peer_remote.trace import Trace
@@ -33,6 +39,8 @@ from peer_remote.trace import Trace
 SPEECH_AHEAD = 2
 """Pieces of sound that are made before the stage has room for them: the next clause is ready when one ends."""
 
+
+Part = Literal["llm", "tts", "face"]
 
 Line = Sequence[Message] | HeadStart | str
 """What to perform: the answer to a conversation, one that was begun already, or words exactly as they are."""
@@ -47,13 +55,12 @@ class Cast:
     face: Face
 
 
-@dataclass(slots=True)
-class SpokenClause:
-    """A clause and the place of its sound in the turn."""
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """Which engine broke off an answer, and how."""
 
-    text: str
-    start_samples: int
-    samples: int = 0
+    part: Part
+    error: Exception
 
 
 @dataclass(slots=True)
@@ -64,14 +71,32 @@ class Turn:
     trace: Trace
     clauses: list[SpokenClause] = field(default_factory=list)
     played_samples: int = 0
+    beats: int = 0
+    """Beats that were put on the stage."""
+    broken: Breakage | None = None
+    answer_samples: int | None = None
+    """Where the answer broke off; what comes after it was not the model's."""
 
     async def perform(
         self, cast: Cast, stage: Stage, line: Line, *, max_tokens: int, longest_s: float | None = None
     ) -> None:
         """Put the whole answer on the stage; returns when its last beat is queued, or its turn is over.
 
-        An answer of the model ends with the clause that crosses `longest_s`; words that somebody wrote never do.
+        An answer of the model ends with the clause that crosses `longest_s`; words that somebody wrote never do. Raises
+        what an engine raised, after everything that was made before is on the stage; `broken` says which one it was.
+        A line that is performed after another one goes on where that ended.
         """
+        try:
+            over = await self._perform(cast, stage, line, max_tokens, longest_s)
+        except Exception as error:
+            self.broken = self.broken or Breakage("face", error)
+            raise
+        if self.broken is not None and not over:
+            raise self.broken.error
+
+    async def _perform(self, cast: Cast, stage: Stage, line: Line, max_tokens: int, longest_s: float | None) -> bool:
+        """Put beats on the stage; true when nobody wants more of them."""
+        self.broken = None
         sound = _SoundBuffer()
         longest_samples = None if longest_s is None or isinstance(line, str) else round(longest_s * SPEECH_RATE_HZ)
         speech_made = self._speech(cast, self._clauses(cast, line, max_tokens), longest_samples)
@@ -80,65 +105,108 @@ class Turn:
             aclosing(sound.passing(speech)) as passing,
             aclosing(cast.face.speak(passing, stage.next_position)) as pictures,
         ):
-            index = 0
             async for picture in pictures:
                 self.trace.mark("first_picture")
-                if not await stage.put(Beat(self.id, index, sound.pop_beat(), picture)):
-                    return
-                index += 1
+                if not await stage.put(Beat(self.id, self.beats, sound.pop_beat(), picture)):
+                    return True
+                self.beats += 1
+        return False
 
     async def _clauses(self, cast: Cast, line: Line, max_tokens: int) -> AsyncGenerator[str, None]:
-        splitter = ClauseSplitter()
+        """What is to be said, clause by clause.
+
+        An answer that breaks off before its first clause begins anew where another language model can give it.
+        """
         if isinstance(line, str):
-            for clause in splitter.push(line):
+            for clause in clauses_of(line):
                 yield clause
+            return
+        messages = line.messages if isinstance(line, HeadStart) else line
+        stream = line.pieces() if isinstance(line, HeadStart) else cast.llm.stream(messages, max_tokens=max_tokens)
+        begun_s = line.first_token_s if isinstance(line, HeadStart) else None
+        begun = False
+        try:
+            async with aclosing(self._thought(stream, begun_s)) as clauses:
+                async for clause in clauses:
+                    begun = True
+                    yield clause
+        except EngineError:
+            if begun or not _another_answers(cast.llm):
+                raise
         else:
-            words, begun_s = SpokenFilter(), None
-            if isinstance(line, HeadStart):
-                stream, begun_s = line.pieces(), line.first_token_s
-            else:
-                stream = cast.llm.stream(line, max_tokens=max_tokens)
-            async with aclosing(stream) as pieces:
-                async for piece in pieces:
-                    self.trace.mark("first_token", begun_s)
-                    for clause in splitter.push(words.push(piece)):
-                        yield clause
-            for clause in splitter.push(words.finish()):
+            return
+        async with aclosing(self._thought(cast.llm.stream(messages, max_tokens=max_tokens), None)) as clauses:
+            async for clause in clauses:
                 yield clause
-        for clause in splitter.finish():
+
+    async def _thought(self, stream: AsyncGenerator[str, None], begun_s: float | None) -> AsyncGenerator[str, None]:
+        """The clauses of what the language model says; its first token was there at `begun_s`, if before."""
+        words, splitter = SpokenFilter(), ClauseSplitter()
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                self.trace.mark("first_token", begun_s)
+                for clause in splitter.push(words.push(piece)):
+                    yield clause
+        for clause in (*splitter.push(words.finish()), *splitter.finish()):
             yield clause
 
     async def _speech(
         self, cast: Cast, made: AsyncGenerator[str, None], longest_samples: int | None
     ) -> AsyncGenerator[Speech, None]:
-        made_samples = 0
-        async with aclosing(made) as clauses:
-            async for text in clauses:
-                self.trace.mark("first_clause")
-                clause = SpokenClause(text, made_samples)
-                async with aclosing(cast.tts.stream(text)) as pieces:
-                    async for speech in pieces:
-                        if not len(speech.samples):
-                            continue
-                        self.trace.mark("first_sample")
-                        if not clause.samples:
-                            self.clauses.append(clause)
-                        clause.samples += len(speech.samples)
-                        made_samples += len(speech.samples)
-                        yield speech
-                if longest_samples is not None and made_samples >= longest_samples:
-                    return
+        """The sound of what `made` yields; ends early when an engine fails, after what came before it."""
+        made_samples = self.beats * BEAT_SAMPLES
+        part: Part = "llm"
+        last: Samples = np.zeros(0, np.float32)
+        try:
+            async with aclosing(made) as clauses:
+                async for text in clauses:
+                    self.trace.mark("first_clause")
+                    part = "tts"
+                    async with aclosing(self._spoken(cast.tts, text, made_samples)) as pieces:
+                        async for speech in pieces:
+                            made_samples += len(speech.samples)
+                            last = speech.samples
+                            yield speech
+                    part, last = "llm", last[:0]
+                    if longest_samples is not None and made_samples >= longest_samples:
+                        return
+        except Exception as error:
+            self.broken = Breakage(part, error)
+        if len(last):
+            yield Speech(fade_out(last))
+
+    async def _spoken(self, voice: SpeechSynthesizer, text: str, start_samples: int) -> AsyncGenerator[Speech, None]:
+        """The sound of one clause, which `clauses` has from its first piece on."""
+        shown = legible(text)
+        clause = SpokenClause(shown, start_samples, expected_samples(shown, self.clauses))
+        with suppress(ClauseCutShort):
+            async with aclosing(voice.stream(text)) as pieces:
+                async for speech in pieces:
+                    if not len(speech.samples):
+                        continue
+                    self.trace.mark("first_sample")
+                    if not clause.samples:
+                        self.clauses.append(clause)
+                    clause.samples += len(speech.samples)
+                    yield speech
+            clause.complete = True
+
+    def break_off(self) -> None:
+        """The answer ends with what is on the stage."""
+        self.answer_samples = self.beats * BEAT_SAMPLES
 
     def said(self, heard_samples: int) -> str:
         """The text whose sound lies before `heard_samples`, cut at a word."""
-        words: list[str] = []
-        for clause in self.clauses:
-            part = min(1.0, (heard_samples - clause.start_samples) / clause.samples)
-            if part <= 0:
-                break
-            spoken = clause.text.split()
-            words += spoken[: round(part * len(spoken))]
-        return " ".join(words)
+        return words_heard(self.clauses, heard_samples)
+
+    def answered(self, heard_samples: int) -> str:
+        """What of it is the answer, without what was said when that had broken off."""
+        return self.said(heard_samples if self.answer_samples is None else min(heard_samples, self.answer_samples))
+
+
+def _another_answers(llm: LanguageModel) -> bool:
+    """Whether the next request goes to a language model that is well, and not the first choice."""
+    return isinstance(llm, Watched) and llm.health().state == "fallback"
 
 
 class _SoundBuffer:

@@ -303,6 +303,23 @@ class Remembered(_Wire):
     summary: Text
 
 
+class EngineState(_Wire):
+    """Who does a job: the engine in use, or the one that would be if it were well."""
+
+    kind: Literal["llm", "tts", "face"]
+    engine: Annotated[str, Field(max_length=64)]
+    state: Literal["ok", "fallback", "down"]
+    reason: Annotated[str | None, Field(pattern=r"^[a-z_]{1,32}$")] = None
+    """Why it is not the first choice: failed, broke_off, too_slow, unavailable, internal_error."""
+
+
+class Services(_Wire):
+    """How well the double's engines are; sent after `hello` and whenever it changes."""
+
+    type: Literal["services"] = "services"
+    engines: Annotated[tuple[EngineState, ...], Field(max_length=8)]
+
+
 class TurnEnded(_Wire):
     """A turn is over: what was really said, and when each stage did its first work.
 
@@ -328,7 +345,9 @@ class Pong(_Wire):
 FromPeer = Join | Offer | Answer | Candidate | Bye
 FromService = Welcome | PeerJoined | PeerLeft | Offer | Answer | Candidate | Bye | Error
 ToPerformer = Say | Speak | Draft | Overheard | Expect | Hold | Resume | Restore | Interrupt | Heard | Microphone | Ping
-FromPerformer = Hello | State | UserText | Caption | Silence | Drafted | Remembered | TurnEnded | Error | Pong
+FromPerformer = (
+    Hello | State | UserText | Caption | Silence | Drafted | Remembered | Services | TurnEnded | Error | Pong
+)
 
 FROM_PEER: TypeAdapter[FromPeer] = TypeAdapter(Annotated[FromPeer, Field(discriminator="type")])
 FROM_SERVICE: TypeAdapter[FromService] = TypeAdapter(Annotated[FromService, Field(discriminator="type")])

@@ -27,7 +27,8 @@ from pydantic_settings import SettingsError as UnreadableSettings
 PREFIX = "UNDERSTUDY_"
 
 SECTIONS = frozenset(
-    "signaling remote persona weights vad turn asr llm tts face local camera microphone ears playout recorder".split()
+    "signaling remote services persona weights vad turn asr llm tts face local camera microphone ears playout "
+    "recorder".split()
 )
 """Every section of the product, so that one .env can serve all its programs."""
 

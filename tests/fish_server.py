@@ -16,6 +16,9 @@ validated what our client sends:
   unknown one; replies are msgpack unless JSON is asked for. An unknown reference_id in a request is no error: its
   folder is made, and the voice made up (reference_loader.py), after which `add` says 409.
 - `--api-key` guards every path, health too (tools/api_server.py): 401 without the right bearer.
+
+It was also compared with that server as it runs, with random weights: `S1_MINI_PARTS=conduct python -m tests.bench
+s1_mini` asks both the same and prints where they differ; tests/unit/test_fish_conduct.py holds the answers.
 """
 
 import asyncio
@@ -168,6 +171,7 @@ class FishServer:
         self.port = runner.addresses[0][1]
         self._ready.set()
         await self._stop.wait()
+        await asyncio.sleep(0.01)  # what came while it was held is a connection by then
         for transport in self._connections:
             transport.abort()
         await runner.cleanup()
@@ -178,7 +182,14 @@ class FishServer:
             self._connections.add(request.transport)
         if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
             return _error(401, "Invalid token")
-        response: web.StreamResponse = await handler(request)
+        try:
+            response: web.StreamResponse = await handler(request)
+        except web.HTTPMethodNotAllowed:
+            return web.Response(status=405)
+        except web.HTTPError as error:
+            return _error(error.status, error.reason)
+        except (ormsgpack.MsgpackDecodeError, ValueError) as error:
+            return _error(500, str(error))
         return response
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
@@ -191,7 +202,7 @@ class FishServer:
         try:
             wanted = TtsRequest.model_validate(await _content(request))
         except ValidationError as error:
-            return _error(422, str(error))
+            return _invalid(*(one["msg"] for one in error.errors()))
         if wanted.streaming and wanted.format != "wav":
             return _error(400, "Streaming only supports WAV format")
         with self._asked:
@@ -199,6 +210,9 @@ class FishServer:
             self._asked.notify_all()
         if wanted.reference_id is not None and wanted.reference_id not in self.references:
             self._empty_folders.add(wanted.reference_id)
+        recording, _ = self.references.get(wanted.reference_id or "", (b"", ""))
+        if recording and not recording.startswith(b"RIFF"):
+            fault = Fault(reset_at=0)
         if fault.reset_at == -1:
             assert request.transport is not None
             request.transport.abort()
@@ -236,10 +250,12 @@ class FishServer:
         self._go.clear()
 
     async def _add(self, request: web.Request) -> web.StreamResponse:
+        if request.content_type != "multipart/form-data":
+            return _error(415, "Unsupported Media Type")
         form = await request.post()
         name, text, audio = form.get("id"), form.get("text"), form.get("audio")
         if not isinstance(name, str) or not isinstance(text, str) or not isinstance(audio, web.FileField):
-            return _error(422, "id, audio and text are needed")
+            return _invalid("id, audio and text are needed")
         if not text.strip():
             return _reply(request, 400, reference_id=name, message="Reference text cannot be empty")
         if not re.fullmatch(r"[a-zA-Z0-9\-_ ]+", name) or len(name) > 255:
@@ -253,7 +269,9 @@ class FishServer:
         return _reply(request, 200, reference_ids=sorted(self.references), message="found")
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
-        name = (await _content(request)).get("reference_id", "")
+        name = (await _content(request)).get("reference_id")
+        if name is None:
+            return _invalid("reference_id is needed")
         if not name.strip():
             return _reply(request, 400, reference_id=name, message="Reference ID cannot be empty")
         if name not in self.references and name not in self._empty_folders:
@@ -300,6 +318,8 @@ def _parts(body: bytes, part_bytes: int, fault: Fault) -> list[bytes | None]:
 
 async def _content(request: web.Request) -> dict[str, Any]:
     body = await request.read()
+    if request.content_type not in ("application/msgpack", "application/json"):
+        raise web.HTTPUnsupportedMediaType()
     content = ormsgpack.unpackb(body) if request.content_type == "application/msgpack" else await request.json()
     assert isinstance(content, dict)
     return content
@@ -307,6 +327,11 @@ async def _content(request: web.Request) -> dict[str, Any]:
 
 def _error(status: int, message: str) -> web.Response:
     return web.json_response({"statusCode": status, "message": message, "error": "error"}, status=status)
+
+
+def _invalid(*faults: str) -> web.Response:
+    """What a request of the wrong shape gets."""
+    return web.json_response([{"msg": fault} for fault in faults], status=422)
 
 
 def _reply(request: web.Request, status: int, **content: object) -> web.Response:

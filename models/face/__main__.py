@@ -1,4 +1,4 @@
-"""`python -m models.face`: prepare an avatar of a recording, and look at one."""
+"""`python -m models.face`: prepare an avatar of a recording, look at one, and draw a face for another process."""
 
 import argparse
 import signal
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from models.errors import AvatarError, ModelError
 from models.face.avatar.rules import Rules
 from models.face.avatar.store import load, read_meta, refuse_taken, verify
+from models.face.remote.command import add_serve
 from models.interfaces import BEATS_PER_SECOND
 from models.settings import WeightsSettings
 from models.weights import fetch
@@ -38,21 +39,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 1 with one sentence on standard error when something is wrong."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "serve":
+            from models.face.remote.serve import serve
+
+            return serve(options)
         with _ended_like_interrupted():
             return _show(options.avatar) if options.command == "show" else _prepare(options)
     except ModelError as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
-        print("Stopped; no avatar was written.", file=sys.stderr)
+        if options.command != "serve":
+            print("Stopped; no avatar was written.", file=sys.stderr)
         return _STOPPED
     return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m models.face", description="Avatars for MuseTalk: made once of a recording, used on a GPU."
+        prog="python -m models.face",
+        description="Avatars for MuseTalk, made once of a recording and used on a GPU; and a face as a service.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{prepare,show}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{prepare,show,serve}")
     prepare = commands.add_parser(
         "prepare",
         help="make an avatar of a recording or a photo",
@@ -81,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Say what an avatar is and read every byte of it.",
     )
     show.add_argument("avatar", type=Path, metavar="DIR")
+    add_serve(commands)
     return parser
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from models import registry
 from models.errors import AvatarError, EngineUnavailable
+from models.face.drawn_face import DrawnFace
 from models.interfaces import Face
 from models.settings import EngineSettings, FaceSettings
 
@@ -40,6 +41,13 @@ def best_face(settings: FaceSettings, *, gpu: bool) -> Engine:
     if settings.avatar is not None and gpu:
         return "musetalk"
     return "host" if settings.photo is None else "puppet"
+
+
+def name_of(face: Face, settings: FaceSettings) -> str:
+    """Which engine `face`, made of `settings`, is."""
+    if settings.engine != "auto":
+        return settings.engine
+    return best_face(settings, gpu=sees_gpu() and not isinstance(face, DrawnFace))
 
 
 def _named(engine: Engine, settings: EngineSettings) -> Face:

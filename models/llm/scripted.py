@@ -22,10 +22,10 @@ class ScriptedModel:
         pause: Callable[[], Awaitable[None]] = _no_pause,
         fail_after_pieces: int | None = None,
     ) -> None:
-        """Await `pause()` before every piece; with `fail_after_pieces` the first request fails after so many."""
+        """Await `pause()` before every piece; with `fail_after_pieces` the next request fails after so many."""
         self._answers = list(answers)
         self._pause = pause
-        self._fail_after_pieces = fail_after_pieces
+        self.fail_after_pieces = fail_after_pieces
         self._turn = asyncio.Lock()
         self._closed = False
         self.calls: list[list[Message]] = []
@@ -39,7 +39,7 @@ class ScriptedModel:
             self._refuse_when_closed()
             self.calls.append(list(messages))
             answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-            fail_after, self._fail_after_pieces = self._fail_after_pieces, None
+            fail_after, self.fail_after_pieces = self.fail_after_pieces, None
             for index, piece in enumerate(pieces(answer)[:max_tokens]):
                 await self._pause()
                 self._refuse_when_closed()

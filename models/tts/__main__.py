@@ -1,4 +1,4 @@
-"""`python -m models.tts`: the recordings of a cloned voice, and the server that speaks with it."""
+"""`python -m models.tts`: the recordings of a voice, what is made of them, and the server that speaks with it."""
 
 import argparse
 import asyncio
@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from models import registry
 from models.errors import EngineFailed, ModelError
-from models.interfaces import SpeechSynthesizer
 from models.settings import EngineSettings
-from models.tts import evaluate, fish_server_command, references
+from models.tts import evaluate_command, fish_server_command, match_command, references
 from models.tts.environment import engine_settings
-from models.tts.reference_check import Finding
+from models.tts.evaluate_command import read_text
 from models.tts.serve import serve
+from models.tts.tables import show_findings
 
 _STOPPED = 130
-_COLOURS = {"good": "green", "fair": "yellow", "bad": "red"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +50,7 @@ def _serve(settings: EngineSettings, *, print_command: bool) -> int:
 def _add(settings: EngineSettings, options: argparse.Namespace) -> int:
     text = options.text
     if options.text_file is not None:
-        text = _read(options.text_file)
+        text = read_text(options.text_file)
     language = options.language or settings.asr.language
     asr = settings.asr.model_copy(update={"language": language})
     hearing = settings.model_copy(update={"asr": asr})
@@ -67,7 +63,7 @@ def _add(settings: EngineSettings, options: argparse.Namespace) -> int:
             recognizer=lambda: registry.create("asr", hearing),
         )
     )
-    _show(reference.findings)
+    show_findings(reference.findings)
     if text is None:
         print(f"Heard: {reference.text}")
     if options.check:
@@ -114,66 +110,11 @@ def _preview(settings: EngineSettings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluate(settings: EngineSettings, options: argparse.Namespace) -> int:
-    language = options.language or settings.asr.language
-    if options.lines is not None:
-        lines = [line.strip() for line in _read(options.lines).splitlines() if line.strip()]
-    else:
-        lines = list(evaluate.LINES.get(language, ()))
-    if not lines:
-        raise EngineFailed(f"Give a file of lines in {language} by --lines, one sentence a line.")
-    results = asyncio.run(_evaluated(settings, options.reference, lines, language))
-    table = Table("line", "words that differ", "level, dB", "first sound, s", "time per second of sound, s")
-    for row in evaluate.rows(results):
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-    if options.out is not None:
-        print(f"Listen to the files in {evaluate.write(results, options.out)}.")
-    return 0
-
-
-async def _evaluated(
-    settings: EngineSettings, names: Sequence[str], lines: Sequence[str], language: str
-) -> list[evaluate.Spoken]:
-    tts = settings.tts
-    asr = settings.asr.model_copy(update={"language": language})
-    voices: list[tuple[str, EngineSettings]] = [(tts.engine, settings)]
-    if tts.engine == "fish_speech" and names:
-        for name in names:
-            references.require_name(name)
-        fish = [tts.fish_speech.model_copy(update={"reference": name}) for name in names]
-        copies = [settings.model_copy(update={"tts": tts.model_copy(update={"fish_speech": one})}) for one in fish]
-        voices = list(zip(names, copies, strict=True))
-    ears = registry.create("asr", settings.model_copy(update={"asr": asr}))
-    try:
-        makers = [(name, partial(_voice, chosen)) for name, chosen in voices]
-        return await evaluate.evaluate(makers, lines, ears, language=language)
-    finally:
-        await ears.aclose()
-
-
-def _voice(settings: EngineSettings) -> SpeechSynthesizer:
-    return registry.create("tts", settings)
-
-
-def _show(findings: Sequence[Finding]) -> None:
-    table = Table("recording", "measured", "verdict", "what to do")
-    for finding in findings:
-        verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
-        table.add_row(finding.name, finding.measured, verdict, finding.advice)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise EngineFailed(f"{file} cannot be read; it must be text in UTF-8.") from None
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models.tts", description="The cloned voice and its server.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{references,serve,evaluate}")
+    parser = argparse.ArgumentParser(
+        prog="python -m models.tts", description="The user's voice: cloned, or matched without a GPU."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{references,serve,evaluate,match}")
     voices = commands.add_parser("references", help="the recordings that voices are made of")
     actions = voices.add_subparsers(dest="action", required=True, metavar="{add,list,remove,preview}")
     add = actions.add_parser(
@@ -209,17 +150,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=fish_server_command.LICENCE,
     )
     start.add_argument("--print-command", action="store_true", help="show what would be run, without the key")
-    judge = commands.add_parser(
-        "evaluate",
-        help="let the chosen voice say ten lines, and measure it",
-        description="Let the voice that the settings choose say some lines, hear them with our own recognizer, and "
-        "measure words, loudness and waiting.",
-    )
-    judge.set_defaults(run=_evaluate)
-    judge.add_argument("--reference", nargs="+", default=(), metavar="NAME", help="compare these cloned voices")
-    judge.add_argument("--lines", type=Path, metavar="FILE", help="what to say, one sentence a line")
-    judge.add_argument("--language", help="of the lines (default: UNDERSTUDY_ASR__LANGUAGE)")
-    judge.add_argument("--out", type=Path, metavar="DIR", help="put WAV files there, one of them with all lines")
+    evaluate_command.add_to(commands)
+    match_command.add_to(commands)
     return parser
 
 

@@ -75,7 +75,7 @@ def finish(audio: Samples, symbols: str, frames: Sequence[int]) -> Speech:
     sounds = _sounds(symbols, frames)
     _fit_to_pauses(sounds, quiet, int(heard[0]) * _HOP_SAMPLES, (int(heard[-1]) + 1) * _HOP_SAMPLES)
     spoken = _level(_faded(samples[begin:end]), level)
-    pause = np.zeros(_pause_samples(symbols), np.float32)
+    pause = np.zeros(pause_samples(symbols), np.float32)
     phonemes = _phonemes(sounds, begin, end, len(pause), lead=int(heard[0]) * _HOP_SAMPLES - begin)
     return Speech(np.concatenate((spoken, pause)), phonemes)
 
@@ -203,6 +203,7 @@ def _level(samples: Samples, level: float) -> Samples:
     return result
 
 
-def _pause_samples(symbols: str) -> int:
-    last = symbols.rstrip(' "()“”')[-1:]
+def pause_samples(text: str) -> int:
+    """The pause at SPEECH_RATE_HZ that the last punctuation of `text`, or of its phonemes, asks for."""
+    last = text.rstrip(' "()“”')[-1:]
     return _PAUSE_AFTER_MS.get(last, _PAUSE_WITHOUT_PUNCTUATION_MS) * SPEECH_RATE_HZ // 1_000

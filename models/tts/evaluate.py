@@ -1,7 +1,7 @@
-"""How a voice does: is it understood, how loud is it, how long does one wait for it."""
+"""How a voice does: is it understood, how loud is it, how long does one wait for it, whom does it sound like."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples, SpeechRe
 from models.tts.heard import heard_in
 from models.tts.recording import resampled, wav_bytes
 from models.tts.reference_check import speech_level_db, word_error_rate
+from models.tts.speaker import mean_embedding, similarity
 
 LINES: Final = {
     "en": (
@@ -46,6 +47,9 @@ LINES: Final = {
 
 _GAP_SAMPLES: Final = SPEECH_RATE_HZ // 2
 
+Embed = Callable[[Samples, int], Samples]
+"""The embedding of a speaker, of samples and their rate in Hz."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -59,6 +63,8 @@ class Spoken:
     whole_s: float
     """From the request to the last."""
     heard: str
+    embedding: Samples | None = None
+    """Of the speaker, if it was asked for."""
 
     @property
     def seconds(self) -> float:
@@ -84,6 +90,7 @@ async def evaluate(
     recognizer: SpeechRecognizer,
     *,
     language: str,
+    embed: Embed | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Spoken]:
     """Let each voice say every line, after one that is not counted. Raises ModelError."""
@@ -95,7 +102,8 @@ async def evaluate(
             for line in lines:
                 samples, first_s, whole_s = await _said(voice, line, clock)
                 heard = await heard_in(recognizer, resampled(samples, SPEECH_RATE_HZ, HEARING_RATE_HZ), language)
-                results.append(Spoken(name, line, samples, first_s, whole_s, heard))
+                embedding = None if embed is None else embed(samples, SPEECH_RATE_HZ)
+                results.append(Spoken(name, line, samples, first_s, whole_s, heard, embedding))
         finally:
             await voice.aclose()
     return results
@@ -116,26 +124,31 @@ def write(results: Sequence[Spoken], directory: Path) -> Path:
     return directory
 
 
-def rows(results: Sequence[Spoken]) -> Iterator[tuple[str, ...]]:
-    """A table: name, words that differ, level, first sound, real-time factor; of each line, then of each voice.
+def rows(results: Sequence[Spoken], originals: Mapping[str, Samples] | None = None) -> Iterator[tuple[str, ...]]:
+    """A table: name, words that differ, level, first sound, real-time factor, similarity; each line, then each voice.
 
-    Of a voice it is the mean of the words and the median of the rest.
+    Of a voice it is the mean of the words, the similarity of all lines together, and the median of the rest.
+    `originals` has the embedding of the recording that a voice should sound like.
     """
     for voice in dict.fromkeys(result.voice for result in results):
         of_voice = [result for result in results if result.voice == voice]
+        original = (originals or {}).get(voice)
         for number, result in enumerate(of_voice, 1):
-            yield _row(f"{voice} {number}", [result])
-        yield _row(f"{voice}, all", of_voice)
+            yield _row(f"{voice} {number}", [result], original)
+        yield _row(f"{voice}, all", of_voice, original)
 
 
-def _row(name: str, results: Sequence[Spoken]) -> tuple[str, ...]:
+def _row(name: str, results: Sequence[Spoken], original: Samples | None) -> tuple[str, ...]:
     errors = sum(result.word_error_rate for result in results) / len(results)
+    embeddings = [result.embedding for result in results if result.embedding is not None]
+    alike = "–" if original is None or not embeddings else f"{similarity(mean_embedding(embeddings), original):.2f}"
     return (
         name,
         f"{errors:.0%}",
         f"{median(result.level_db for result in results):.1f}",
         f"{median(result.first_s for result in results):.2f}",
         f"{median(result.real_time_factor for result in results):.2f}",
+        alike,
     )
 
 

@@ -20,6 +20,8 @@ from models.errors import EngineFailed, EngineUnavailable
 from models.interfaces import SPEECH_RATE_HZ, Samples, Speech, SpeechSynthesizer
 from models.settings import EngineSettings, FishSpeechSettings
 from models.tts.any_language import spoken
+from models.tts.clause import pause_samples
+from models.tts.edges import ClauseEdges
 from models.tts.fish_api import FishSpeechApi, address, authorization, listening, on_loopback
 from models.tts.level import Leveller
 from models.tts.markers import directed
@@ -96,6 +98,7 @@ class _Clause:
         """When the first sound was handed out; it is not played before."""
         self._handed_out_s = 0.0
         self._came = asyncio.Event()
+        self._sounded = False
         self._wanted = True
         self._deadline: asyncio.Timeout | None = None
         """Runs while there is a request that can be left to the server."""
@@ -149,20 +152,23 @@ class _Clause:
             self._deadline.reschedule(asyncio.get_running_loop().time() + drain_s)
 
     async def _take_in(self, api: FishSpeechApi, line: str, level: Leveller) -> None:
-        reader = PcmReader()
-        length = 0
+        reader, edges = PcmReader(), ClauseEdges(pause_samples(line))
+        came = 0
         try:
             async with asyncio.timeout(None) as self._deadline, aclosing(api.speech(line)) as parts:
                 async for data in parts:
                     if not self._wanted:
                         continue
-                    length += self._put(level.level(reader.read(data)))
-                    if length > _LONGEST_SAMPLES:
+                    sound = level.level(reader.read(data))
+                    came += len(sound)
+                    self._put(edges.push(sound))
+                    if came > _LONGEST_SAMPLES:
                         raise EngineFailed("The voice server went on and on; the clause is given up.")
                     await asyncio.sleep(0)  # parts that came together do not hold up who listens
             if self._wanted:
-                length += self._put(level.level(reader.finish()))
-            if self._wanted and not length:
+                self._put(edges.push(level.level(reader.finish())))
+                self._put(edges.finish())
+            if self._wanted and not self._sounded:
                 raise EngineFailed("The voice server sent no sound; its own log says why.")
         except EngineFailed as error:
             self._error = error
@@ -171,11 +177,11 @@ class _Clause:
         finally:
             self._deadline = None
 
-    def _put(self, samples: Samples) -> int:
+    def _put(self, samples: Samples) -> None:
         if len(samples):
+            self._sounded = True
             self._ready.append(samples)
             self._came.set()
-        return len(samples)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._came.set()

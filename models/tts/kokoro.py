@@ -1,4 +1,4 @@
-"""The embedded voice: Kokoro-82M int8 on the CPU, English and Ukrainian.
+"""The embedded voice: Kokoro-82M int8 on the CPU, English and Ukrainian; shifted towards somebody's voice on request.
 
 The model speaks a whole clause at once, in about a third of the time that the clause lasts on two cores. A text of
 several sentences, or a long one, is spoken piece by piece, each yielded as soon as it is ready.
@@ -15,15 +15,17 @@ from models.interfaces import Speech, SpeechSynthesizer
 from models.settings import EngineSettings, TtsSettings
 from models.tts import speakable as english_text
 from models.tts import speakable_ukrainian as ukrainian_text
-from models.tts.clause import finish
+from models.tts.clause import MODEL_RATE_HZ, finish
 from models.tts.english import English
 from models.tts.kokoro_model import KokoroModel, Stop
 from models.tts.language import Language, language_of
 from models.tts.lexicon import Lexicon
 from models.tts.markers import undirected
+from models.tts.match_file import read_match
 from models.tts.pieces import sentences, shorter
 from models.tts.stress_ukrainian import Stress
 from models.tts.ukrainian import Ukrainian
+from models.tts.voice_shift import UNCHANGED, VoiceShift, require_world, shifted
 from models.weights import locate
 from models.worker import Worker
 
@@ -32,6 +34,7 @@ _MOST_SYMBOLS_AT_ONCE: Final = 200
 
 _FEMALE_UK: Final = "if_sara"
 _MALE_UK: Final = "im_nicola"
+UKRAINIAN_VOICES: Final = (_FEMALE_UK, _MALE_UK)
 """Whisper base understands Ukrainian best from voices of languages with pure vowels (tests/bench/ukrainian.py)."""
 
 
@@ -42,6 +45,8 @@ class Speaker:
     speakable: Callable[[str], str]
     phonemes: Callable[[str], str]
     voice: str
+    shift: VoiceShift = UNCHANGED
+    """What makes the voice more like somebody's."""
 
 
 class KokoroSynthesizer:
@@ -111,7 +116,8 @@ class KokoroSynthesizer:
                     if stop.requested():
                         return
                     raise
-                speech = finish(utterance.samples, utterance.symbols, utterance.frames)
+                samples = shifted(utterance.samples, MODEL_RATE_HZ, speaker.shift, stop.requested)
+                speech = finish(samples, utterance.symbols, utterance.frames)
                 if len(speech.samples):
                     yield speech
 
@@ -126,7 +132,7 @@ def create(settings: EngineSettings) -> SpeechSynthesizer:
     Raises WeightsMissing, WeightsCorrupt or EngineUnavailable.
     """
     directory, tts = settings.weights.dir, settings.tts
-    speakers = _speakers(directory, tts)
+    speakers = speakers_of(directory, tts)
     voices = [speaker.voice for speaker in speakers.values()]
     model = KokoroModel(locate("kokoro-82m", directory), voice=voices[0], others=voices[1:], threads=tts.threads)
     synthesizer = KokoroSynthesizer(model, speakers, speed=tts.speed)
@@ -135,19 +141,28 @@ def create(settings: EngineSettings) -> SpeechSynthesizer:
     return synthesizer
 
 
-def _speakers(directory: Path, tts: TtsSettings) -> dict[Language, Speaker]:
+def speakers_of(directory: Path, tts: TtsSettings) -> dict[Language, Speaker]:
     """Those of the languages that the settings allow; Ukrainian needs English for the Latin words in it."""
     english = English(Lexicon(locate("g2p-english", directory))).phonemes
+    voices = _voices(tts)
     speakers: dict[Language, Speaker] = {}
     if tts.language in ("auto", "en"):
-        speakers["en"] = Speaker(english_text.speakable, english, tts.voice)
+        speakers["en"] = Speaker(english_text.speakable, english, *voices["en"])
     if tts.language in ("auto", "uk"):
         stress = Stress(locate("stress-ukrainian", directory) / "stress.trie")
         phonemes = Ukrainian(stress, english).phonemes
-        speakers["uk"] = Speaker(ukrainian_text.speakable, phonemes, _voice_uk(tts))
+        speakers["uk"] = Speaker(ukrainian_text.speakable, phonemes, *voices["uk"])
     return speakers
 
 
-def _voice_uk(tts: TtsSettings) -> str:
-    """The second letter of a voice's name is f or m."""
-    return tts.voice_uk or (_MALE_UK if tts.voice[1:2] == "m" else _FEMALE_UK)
+def _voices(tts: TtsSettings) -> dict[Language, tuple[str, VoiceShift]]:
+    """The voice of each language and how it is shifted. The second letter of a voice's name is f or m."""
+    plain: dict[Language, tuple[str, VoiceShift]] = {
+        "en": (tts.voice, UNCHANGED),
+        "uk": (tts.voice_uk or (_MALE_UK if tts.voice[1:2] == "m" else _FEMALE_UK), UNCHANGED),
+    }
+    if tts.match is None:
+        return plain
+    require_world()
+    found = read_match(tts.match_dir / f"{tts.match}.toml")
+    return plain | {language: (match.voice, match.shift) for language, match in found.items()}

@@ -32,6 +32,9 @@ _STAGE_DIRECTION: Final = re.compile(
 )
 """An unknown direction is a word or two in lower case that say what somebody does; other parentheses are asides."""
 
+_SPACES: Final = re.compile(r"[ \t]{2,}")
+_SPACE_BEFORE_SIGN: Final = re.compile(r"\s+(?=[.,!?;:…](?:\s|$))")
+
 
 def directed(text: str, spoken: Callable[[str], str], *, markers: bool = True) -> str:
     """`text` with the known markers in their places and everything between them as `spoken` makes it.
@@ -59,6 +62,14 @@ def directed(text: str, spoken: Callable[[str], str], *, markers: bool = True) -
 def undirected(text: str) -> str:
     """`text` without markers and stage directions, for a voice that would read them aloud."""
     return _DIRECTION.sub(lambda match: _kept(match, markers=False), text)
+
+
+def legible(text: str) -> str:
+    """`text` as people read it: undirected, and without the spaces and commas that a direction leaves behind."""
+    if _DIRECTION.search(text) is None:
+        return text
+    plain = _SPACE_BEFORE_SIGN.sub("", _SPACES.sub(" ", undirected(text)))
+    return plain.strip().lstrip(" ,;:.")
 
 
 def _kept(match: re.Match[str], *, markers: bool) -> str:

@@ -18,6 +18,21 @@ _MOST_HEADER_BYTES: Final = 4_096
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 
 
+class StreamResampler:
+    """Brings sound that comes in parts to SPEECH_RATE_HZ; the result is that of the whole at once. One per clause."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._resampler: soxr.ResampleStream | None = None
+        if rate_hz != SPEECH_RATE_HZ:
+            self._resampler = soxr.ResampleStream(rate_hz, SPEECH_RATE_HZ, 1, dtype="float32", quality="HQ")
+
+    def push(self, samples: Samples, *, last: bool = False) -> Samples:
+        """What is certain after `samples`; with the `last` ones the rest."""
+        if self._resampler is None:
+            return samples
+        return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+
+
 class PcmReader:
     """Turns bytes into float32 samples at SPEECH_RATE_HZ; remembers what a cut left over. One per clause.
 
@@ -32,7 +47,7 @@ class PcmReader:
         self._left: int | None = None
         """Bytes of sound that the header promises; after them may come tags. None: all that comes is sound."""
         self._odd = b""
-        self._resampler: soxr.ResampleStream | None = None
+        self._resampler: StreamResampler | None = None
 
     def read(self, data: bytes) -> Samples:
         """The samples that are complete with `data`. Raises EngineFailed for a header of sound that is not ours."""
@@ -89,10 +104,8 @@ class PcmReader:
 
     def _resampled(self, data: bytes, *, last: bool) -> Samples:
         samples = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32_768)
-        if self._rate_hz == SPEECH_RATE_HZ:
-            return samples
         if self._resampler is None:
             if last and not len(samples):
                 return samples
-            self._resampler = soxr.ResampleStream(self._rate_hz, SPEECH_RATE_HZ, 1, dtype="float32", quality="HQ")
-        return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+            self._resampler = StreamResampler(self._rate_hz)
+        return self._resampler.push(samples, last=last)

@@ -5,6 +5,7 @@ import { CaptionView, Captions } from "./captions.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { ConversationView } from "./conversation_view.js";
+import { engineNotice } from "./engines.js";
 import { Gate } from "./gate.js";
 import { readFragment, TokenStore, withoutToken } from "./invitation.js";
 import { MicrophoneButton } from "./microphone_button.js";
@@ -77,6 +78,7 @@ let invitation = null;
 let state = "connecting";
 let double_state = "listening";
 let double_name = "Double";
+let engines = [];
 let stats = null;
 let drawn_ms = 0;
 const caption_texts = [];
@@ -171,6 +173,9 @@ function received(message) {
     case "silence":
       captions.cut(now_ms);
       break;
+    case "services":
+      engines = message.engines;
+      break;
     case "turn_ended":
       if (message.reason !== "finished") captions.cut(now_ms);
       conversation.turnEnded(message);
@@ -226,6 +231,7 @@ function update() {
   element("placeholder-text").textContent = PLACEHOLDERS[phase] ?? "Waiting for the first picture…";
   composer.enable({ can_send: phase === "live", can_stop: state === "thinking" || state === "speaking" });
   conversationView.render(conversation.entries, double_name);
+  showEngines();
   if (call !== null) panel.showConnection(call.status, STATE_WORDS[state], call.ping_rtt_ms);
 }
 
@@ -237,7 +243,18 @@ function lost() {
   turnWatch.reset();
   understood.textContent = "";
   double_state = "listening";
+  engines = [];
   stats = null;
+}
+
+function showEngines() {
+  const said = engineNotice(engines);
+  const pill = element("engines");
+  pill.hidden = said === null;
+  pill.dataset.level = said?.level ?? "";
+  const text = element("engines-text");
+  if (text.textContent !== (said?.text ?? "")) text.textContent = said?.text ?? "";
+  panel.showEngines(engines);
 }
 
 function showRoom() {
@@ -295,6 +312,9 @@ Object.defineProperty(window, "understudy", {
     },
     get stats() {
       return structuredClone(stats);
+    },
+    get engines() {
+      return structuredClone(engines);
     },
     get captions() {
       return [...caption_texts];

@@ -3,7 +3,7 @@
 const MARKS = {
   pending: "sending",
   interrupted: "interrupted",
-  failed: "could not answer",
+  failed: "broke off",
   lost: "connection lost",
 };
 

@@ -1,5 +1,6 @@
-/** The diagnostics panel: folds away (remembered), and shows the last turn, the media and the connection. */
+/** The diagnostics panel: folds away (remembered), and shows the last turn, the engines, the media, the connection. */
 
+import { engineFigure } from "./engines.js";
 import { bitrate, figure, isLipErrorNoticed, lipError, remember, sparklinePoints } from "./stats.js";
 import { layOut, renderWaterfall } from "./waterfall.js";
 
@@ -73,6 +74,14 @@ export class Panel {
     this.#set("channel", status.channel);
     this.#set("peers", status.roles.length > 0 ? status.roles.toSorted().join(", ") : "–");
     this.#set("ping", short(ping_rtt_ms));
+  }
+
+  /** Draw who does what (a services message). */
+  showEngines(engines) {
+    for (const kind of ["llm", "tts", "face"]) {
+      const { text, is_bad } = engineFigure(engines, kind);
+      this.#set(`engine_${kind}`, text, is_bad);
+    }
   }
 
   #open(open) {

@@ -61,6 +61,12 @@ const isRole = oneOf("performer", "operator", "viewer");
 const isPeer = record({ peer_id: isPeerId, role: isRole });
 const isIceServer = record({ urls: listOf(isString), username: optional(isString), credential: optional(isString) });
 const isState = oneOf("listening", "thinking", "speaking");
+const isEngine = record({
+  kind: oneOf("llm", "tts", "face"),
+  engine: isString,
+  state: oneOf("ok", "fallback", "down"),
+  reason: optional(isString),
+});
 const error = { code: isString, message: isString, fatal: optional(isBoolean) };
 
 /** What the signaling service sends. */
@@ -103,6 +109,7 @@ export const FROM_PERFORMER = Object.freeze({
   silence: { at_s: isNumber },
   drafted: { answers: isString, text: isString },
   remembered: { summary: isString },
+  services: { engines: listOf(isEngine) },
   turn_ended: {
     turn_id: isInteger,
     reason: oneOf("finished", "interrupted", "failed"),

@@ -97,6 +97,10 @@ class World:
     """More arguments of the conversation."""
     longest: int = 24
     """Exchanges in the history."""
+    cast: Cast | None = None
+    """Other engines than the slow fakes."""
+    speed: float = 1.0
+    """How much faster than life it is played, where engines need real time."""
     sent: list[tuple[float, Any]] = field(default_factory=list)
     played: list[tuple[float, Beat]] = field(default_factory=list)
 
@@ -106,9 +110,12 @@ class World:
         self.stage = Stage(lead_ms=320)
         self.history = History([Message("system", "persona")], longest=self.longest)
         self.metrics = Metrics()
-        clock = MediaClock(now=self.now, epoch_s=0.0)
+        clock = MediaClock(
+            now=lambda: self.now() * self.speed, sleep=lambda wait_s: asyncio.sleep(wait_s / self.speed), epoch_s=0.0
+        )
+        cast = self.cast or Cast(self.model, SlowVoice(), StillFace())
         self.conversation = Conversation(
-            Cast(self.model, SlowVoice(), StillFace()),
+            cast,
             self.stage,
             self.history,
             max_answer_tokens=99,
@@ -119,7 +126,7 @@ class World:
             now=self.now,
             **self.options,
         )
-        performance = Performance(self.stage, StillFace(), clock, played=self._played)
+        performance = Performance(self.stage, cast.face, clock, played=self._played)
         performance.subscribe(BeatQueue())
         self.performing = self.tasks.create_task(performance.run(), name="performance")
 

@@ -205,3 +205,23 @@ def test_what_the_ears_hear_never_breaks_the_call(scene: Scene, monkeypatch: pyt
 
     monkeypatch.setattr(scene.call, "_send", fail)
     scene.call.hear(Utterance("Hello", scene.now_s, scene.now_s))
+
+
+def test_how_well_the_performers_engines_are_is_known_while_it_is_there(scene: Scene) -> None:
+    engine = protocol.EngineState(kind="tts", engine="kokoro", state="fallback", reason="too_slow")
+    scene.take(protocol.Services(engines=(engine,)))
+    assert scene.call.engines == (engine,)
+    scene.call.lost()
+    assert scene.call.engines == ()
+
+
+def test_what_was_said_instead_of_an_answer_is_not_handed_to_the_next_performer(scene: Scene) -> None:
+    scene.answers(1, "Where are you?", "In Kyiv.")
+    scene.ends(1, "In Kyiv.")
+    scene.take(
+        protocol.UserText(text="And when?", final=True, source="typed"),
+        protocol.TurnEnded(turn_id=2, reason="failed", text="Sorry, I lost my thread.", moments_ms={}),
+        protocol.Hello(name="Alex", state="listening", turns=0),
+    )
+    (restore,) = [message for message in scene.sent if isinstance(message, protocol.Restore)]
+    assert [exchange.answered for exchange in restore.exchanges] == ["In Kyiv."]

@@ -10,6 +10,8 @@ from models.face.counter import create as counter
 from models.interfaces import BEAT_SAMPLES, SPEECH_RATE_HZ
 from models.llm.scripted import ScriptedModel
 from models.settings import EngineSettings, FaceSettings, FishSpeechSettings
+from models.tts.clause import pause_samples
+from models.tts.edges import RELEASE_SAMPLES
 from models.tts.fish_speech import FishSpeechSynthesizer
 from peer_remote.stage import Stage
 from peer_remote.trace import Trace
@@ -20,6 +22,9 @@ LINE = "First we say this. Then we say something else."
 FIRST, SECOND = 4, 5
 """Words of its clauses."""
 WORD_BEATS = WORD_SAMPLES / 44_100 * SPEECH_RATE_HZ / BEAT_SAMPLES
+END_BEATS = (RELEASE_SAMPLES + pause_samples(".")) / BEAT_SAMPLES - WORD_BEATS / 4
+"""How much longer than the silence after its last word the pause after a clause is."""
+WHOLE_BEATS = (FIRST + SECOND) * WORD_BEATS + 2 * END_BEATS
 
 
 class Performer:
@@ -66,7 +71,7 @@ async def server() -> AsyncIterator[FishServer]:
 async def test_an_answer_is_on_the_stage_as_a_whole(performer: Performer) -> None:
     turn = await performer.perform()
     assert [clause.text for clause in turn.clauses] == ["First we say this.", "Then we say something else."]
-    assert performer.beats == pytest.approx((FIRST + SECOND) * WORD_BEATS, abs=1)
+    assert performer.beats == pytest.approx(WHOLE_BEATS, abs=1.5)
 
 
 @pytest.mark.parametrize("clause", [0, 1])
@@ -89,11 +94,11 @@ async def test_a_clause_that_fails_ends_the_answer_and_the_next_answer_is_whole(
     server.faults.extend([Fault()] * clause + [fault])
     with pytest.raises(EngineFailed):
         await performer.perform()
-    whole_before = FIRST * WORD_BEATS if clause else 0
+    whole_before = FIRST * WORD_BEATS + END_BEATS if clause else 0
     assert whole_before - 1 <= performer.beats <= whole_before + 3 * WORD_BEATS
     server.release()
     await performer.perform()
-    assert performer.beats == pytest.approx((FIRST + SECOND) * WORD_BEATS, abs=1)
+    assert performer.beats == pytest.approx(WHOLE_BEATS, abs=1.5)
 
 
 async def test_an_interrupted_answer_sends_no_clause_after_the_one_at_the_server(

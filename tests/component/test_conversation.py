@@ -6,9 +6,21 @@ from collections.abc import AsyncGenerator, Sequence
 import numpy as np
 import pytest
 
-from models.interfaces import SPEECH_RATE_HZ, Message
+from models.errors import EngineFailed
+from models.interfaces import SPEECH_RATE_HZ, Message, Picture
+from peer_remote.turn import Cast
 from signaling import protocol
-from tests.component.conversation_world import ANSWER, CLAUSE_S, TOKEN_S, WORD_S, SlowModel, World, scenario
+from tests.component.conversation_world import (
+    ANSWER,
+    CLAUSE_S,
+    TOKEN_S,
+    WORD_S,
+    SlowModel,
+    SlowVoice,
+    StillFace,
+    World,
+    scenario,
+)
 from tests.virtual_time import run
 
 
@@ -205,3 +217,27 @@ def test_nothing_is_answered_after_close() -> None:
     world = scenario(script)
     assert [ended.reason for ended in world.of(protocol.TurnEnded)] == ["interrupted"]
     assert len(world.model.asked) == 1
+
+
+def test_a_face_that_cannot_be_drawn_at_the_start_is_dark_until_it_can() -> None:
+    class Late(StillFace):
+        well = False
+
+        async def idle(self, position: int) -> Picture:
+            if not self.well:
+                raise EngineFailed("not yet")
+            return await super().idle(position)
+
+    async def main() -> list[int]:
+        async with asyncio.TaskGroup() as tasks:
+            face = Late()
+            world = World(tasks, SlowModel(ANSWER), cast=Cast(SlowModel(ANSWER), SlowVoice(), face))
+            await asyncio.sleep(1)
+            face.well = True
+            await asyncio.sleep(1)
+            world.performing.cancel()
+        return [int(beat.picture.i420[0, 0]) for _, beat in world.played]
+
+    shown = run(main())
+    assert shown[0] == shown[20] == 16 and shown[-1] == 0
+    assert len(shown) == 50

@@ -4,16 +4,19 @@ Work is counted in steps of the engine, never in seconds.
 """
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import numpy as np
 import pytest
 
+from models.chain.language_model import LanguageModelChain
 from models.errors import EngineFailed
+from models.face.host.face import HostFace
 from models.interfaces import (
     BEAT_SAMPLES,
     HEARING_RATE_HZ,
@@ -29,20 +32,30 @@ from models.llm.openai_server import OpenAiServerModel
 from models.llm.scripted import ScriptedModel
 from models.llm.server import Server
 from models.registry import ENGINES, Kind, create
-from models.settings import EngineSettings, WeightsSettings
+from models.settings import EngineSettings, FaceSettings, WeightsSettings
+from models.tts.recording import wav_bytes
 from models.weights import locate
+from tests import pocket_stand_in
+from tests.broken_engines import Broken, chain
+from tests.face_service import RunningService
 from tests.fish_server import FishServer
 from tests.language_server import language_server
 from tests.small_musetalk import small_face
+from tests.vowels import RATE_HZ, vowel
 
 NEEDS_WEIGHTS = {"smart_turn", "faster_whisper", "llama_cpp", "openai", "kokoro", "puppet"}
 HELLO = [Message("system", "Answer in one short sentence."), Message("user", "Hello! Who are you?")]
 SENTENCE = "Hello there, this is a short test."
 
 
+def names(kind: Kind) -> list[str]:
+    """Every engine, and chains of them: one whose first member is well, and one whose first member never is."""
+    return [*ENGINES[kind], *(("chain", "chain_of_last") if kind in CHAINED else ())]
+
+
 def each(kind: Kind) -> pytest.MarkDecorator:
-    names = [pytest.param(name, marks=[pytest.mark.weights] if name in NEEDS_WEIGHTS else []) for name in ENGINES[kind]]
-    return pytest.mark.parametrize("name", names)
+    marked = [pytest.param(name, marks=[pytest.mark.weights] if name in NEEDS_WEIGHTS else []) for name in names(kind)]
+    return pytest.mark.parametrize("name", marked)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +70,16 @@ def voice_server() -> Iterator[FishServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def face_services() -> Iterator[Iterator[FaceSettings]]:
+    """Two, in turn: a service draws for one performer."""
+    with RunningService(lambda: HostFace(128)) as one, RunningService(lambda: HostFace(128)) as other:
+        yield cycle((one.settings(), other.settings()))
+
+
 @pytest.fixture(autouse=True)
 def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The servers of the language model and of the voice run for the tests of their clients."""
+    """The servers of the language model, of the voice and of the face run for the tests of their clients."""
     name = request.node.callspec.params.get("name") if getattr(request.node, "callspec", None) else None
     if name == "openai":
         server: Server = request.getfixturevalue("llm_server")
@@ -67,16 +87,31 @@ def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     if name == "fish_speech":
         voice: FishServer = request.getfixturevalue("voice_server")
         monkeypatch.setitem(OPTIONS, "fish_speech", {"fish_speech": {"url": voice.url, "reference": "me"}})
+    if name == "pocket":
+        recording = request.getfixturevalue("tmp_path") / "me.wav"
+        recording.write_bytes(wav_bytes(np.tile(vowel(), 12), RATE_HZ))
+        monkeypatch.setitem(sys.modules, "pocket_tts", pocket_stand_in.module())
+        monkeypatch.setitem(OPTIONS, "pocket", {"pocket": {"recording": recording}})
+    if name == "remote":
+        monkeypatch.setitem(SERVICES, "remote", request.getfixturevalue("face_services"))
 
 
+CHAINED: dict[Kind, str] = {"llm": "scripted", "tts": "tone", "face": "counter"}
+"""What the members of the chains under test are."""
 OPTIONS: dict[str, dict[str, Any]] = {}
 """Of engines that need something which only runs during a test."""
+SERVICES: dict[str, Iterator[FaceSettings]] = {}
+"""The settings of each next face that another process draws."""
 
 
 def made(kind: Kind, name: str) -> Any:
     """The engine with its smallest model, deterministic."""
     if name == "musetalk":
         return small_face()
+    if name == "remote":
+        return create(kind, EngineSettings(face=next(SERVICES[name])))
+    if name in ("chain", "chain_of_last"):
+        return chain(kind, CHAINED[kind], first_is_well=name == "chain")
     smallest: dict[Kind, dict[str, Any]] = {
         "asr": {"model": "whisper-tiny.en"},
         "llm": {"model": "smollm2-135m-instruct", "temperature": 0, "context_tokens": 512},
@@ -104,8 +139,12 @@ async def said(model: LanguageModel, messages: list[Message] | None = None, max_
 
 def work(model: Any) -> int:
     """Steps that the language model made so far."""
+    if isinstance(model, LanguageModelChain):
+        return sum(map(work, model.engines))
     if isinstance(model, OpenAiServerModel):
         return model.received_pieces
+    if isinstance(model, Broken):
+        return 0
     return int(model.pieces_made if isinstance(model, ScriptedModel) else model.evaluated_tokens)
 
 
@@ -171,7 +210,10 @@ async def test_a_cancelled_answer_is_cancelled_and_the_next_one_is_whole(name: s
 
 @each("llm")
 async def test_a_failed_request_leaves_the_model_usable(name: str) -> None:
-    model: Any = ScriptedModel(["two words"], fail_after_pieces=1) if name == "scripted" else made("llm", name)
+    model: Any = made("llm", name)
+    for scripted in getattr(model, "engines", [model]):
+        if isinstance(scripted, ScriptedModel):
+            scripted.fail_after_pieces = 1
     try:
         with pytest.raises(EngineFailed):
             await said(model, [Message("user", "word " * 1_000)])
@@ -325,7 +367,7 @@ STREAMS: dict[Kind, Callable[[Any], Any]] = {
 STREAMING = [
     pytest.param(kind, name, marks=[pytest.mark.weights] if name in NEEDS_WEIGHTS else [])
     for kind in STREAMS
-    for name in ENGINES[kind]
+    for name in names(kind)
 ]
 
 

@@ -11,6 +11,7 @@ import pytest
 from models.asr.scripted import ScriptedRecognizer
 from models.interfaces import Image, Samples
 from models.llm.scripted import ScriptedModel
+from models.tts.tone import ToneSynthesizer
 from models.turn.always import AlwaysDone
 from models.vad.energy import EnergyVad
 from peer_local.air import Devices
@@ -22,6 +23,7 @@ from peer_local.playback.player import SpeechPlayer
 from peer_local.settings import Settings
 from signaling.client import SignalingClient
 from signaling.errors import BadToken
+from tests.broken_engines import Broken, chain_of
 from tests.component.signaling_peers import NOW_S, serving, token
 from tests.loopback.theatre import ROOM, theatre
 from tests.viewer import eventually
@@ -143,6 +145,19 @@ async def test_a_typed_line_is_answered_at_the_devices() -> None:
         assert [line.speaker for line in view.lines] == ["typed", "double"]
         assert view.turns[0].first_sound_ms > 0
         assert view.av_offset_ms is not None and abs(view.av_offset_ms) < 40
+
+
+async def test_the_owner_reads_that_another_voice_speaks_until_the_first_one_is_back() -> None:
+    first = Broken(ToneSynthesizer(), "fail")
+    tts = chain_of("tts", first, ToneSynthesizer(), first_pause_s=0.2)
+    async with theatre(tts=tts) as house, laptop(house.service.url) as one:
+        await eventually(shows(one, "double"))
+        one.app.say("hello")
+        await eventually(lambda: bool(one.app.call.turns))
+        assert one.app.view().warnings == ("The double speaks with the voice of second, because the first one failed.",)
+        first.fault = None
+        await eventually(lambda: one.app.view().warnings == ())
+    await tts.aclose()
 
 
 async def test_speech_in_the_call_is_answered_and_interrupts() -> None:

@@ -67,3 +67,11 @@ def test_musetalk_without_a_gpu_is_refused_in_one_sentence() -> None:
     with pytest.raises(EngineUnavailable, match=r"needs an NVIDIA GPU.*UNDERSTUDY_FACE__ENGINE") as caught:
         create("face", EngineSettings(face=FaceSettings(engine="musetalk", avatar=AVATAR)))
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+async def test_the_face_that_was_chosen_has_a_name() -> None:
+    settings = EngineSettings(face=FaceSettings(size_px=128))
+    face = create("face", settings)
+    assert choice.name_of(face, settings.face) == "host"
+    assert choice.name_of(face, FaceSettings(engine="remote")) == "remote"
+    await face.aclose()

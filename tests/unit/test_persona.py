@@ -156,3 +156,32 @@ def test_a_wrong_file_stops_the_command_and_the_program_in_one_sentence(
     monkeypatch.setattr("os.environ", {"UNDERSTUDY_PERSONA__FILE": "me.md", "UNDERSTUDY_REMOTE__TOKEN": "x"})
     assert program.main([]) == 2
     assert capsys.readouterr().err == "peer_remote: me.md, key name: Field required.\n"
+
+
+def with_trouble(line: str) -> str:
+    return SMALL.replace('openings = ["Oh,"]', f'openings = ["Oh,"]\ntrouble = "{line}"')
+
+
+@pytest.mark.parametrize(
+    ("text", "setting", "said"),
+    [
+        (SMALL, None, "Sorry, I lost my thread. Could you say that again?"),
+        (SMALL.replace('"en", "uk"', '"uk", "en"'), None, "Ой, загубилася думка. Скажіть, будь ласка, ще раз."),
+        (with_trouble("{name} forgot."), None, "Ann forgot."),
+        (with_trouble(""), None, ""),
+        (with_trouble("{name} forgot."), "Once more?", "Once more?"),
+        (with_trouble("{name} forgot."), "", ""),
+    ],
+)
+def test_what_is_said_when_an_answer_breaks_off_is_the_personas_own(
+    tmp_path: Path, text: str, setting: str | None, said: str
+) -> None:
+    (tmp_path / "me.md").write_text(text)
+    given = {} if setting is None else {"trouble": setting}
+    settings = PersonaSettings.model_validate({"file": tmp_path / "me.md", **given})
+    assert settings.persona().trouble_line() == said
+
+
+def test_without_a_file_the_line_of_trouble_is_a_setting() -> None:
+    assert PersonaSettings().persona().trouble_line().startswith("Sorry,")
+    assert PersonaSettings(trouble="").persona().trouble_line() == ""

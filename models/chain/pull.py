@@ -1,0 +1,70 @@
+"""Taking items from an engine's stream with a limit to the patience."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+LET_GO_S = 2.0
+"""How long closing waits for an engine that does not stop."""
+
+
+class Pull(Generic[T]):
+    """One stream in a task of its own, which makes an item when it is asked for one and rests otherwise.
+
+    A hung stream is thereby left behind instead of waited for: `abandon` cancels it and returns at once.
+    """
+
+    def __init__(self, stream: AsyncGenerator[T, None], *, name: str) -> None:
+        self._wanted = asyncio.Event()
+        self._made = asyncio.Event()
+        self._item: tuple[T] | None = None
+        self._error: Exception | None = None
+        self.task = asyncio.create_task(self._run(stream), name=name)
+
+    async def next(
+        self, patience_s: float | None = None, *, excused: Callable[[], bool] = lambda: False
+    ) -> tuple[T] | None:
+        """The next item, or None at the end. Raises TimeoutError, and what the stream raised.
+
+        Patience does not run out while `excused()`.
+        """
+        self._wanted.set()
+        while not self._made.is_set():
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._made.wait()
+            except TimeoutError:
+                if not self._made.is_set() and not excused():
+                    raise
+        item, self._item = self._item, None
+        if item is None and self._error is not None:
+            raise self._error
+        if item is not None and not self.task.done():
+            self._made.clear()
+        return item
+
+    def abandon(self) -> None:
+        """Stop the stream without waiting for it."""
+        self.task.cancel()
+
+    async def aclose(self) -> None:
+        """Stop the stream and wait until its engine has let go, but not longer than LET_GO_S."""
+        self.task.cancel()
+        await asyncio.wait((self.task,), timeout=LET_GO_S)
+
+    async def _run(self, stream: AsyncGenerator[T, None]) -> None:
+        try:
+            async with aclosing(stream):
+                await self._wanted.wait()
+                async for item in stream:
+                    self._wanted.clear()
+                    self._item = (item,)
+                    self._made.set()
+                    await self._wanted.wait()
+        except Exception as error:
+            self._error = error
+        finally:
+            self._made.set()

@@ -1,0 +1,103 @@
+"""A voice that is several: the first that is well speaks."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from models.chain.fade import fade_out
+from models.chain.health import JobHealth, Note
+from models.chain.members import Member, Members
+from models.chain.pull import Pull
+from models.errors import ClauseCutShort, EngineFailed
+from models.interfaces import SPEECH_RATE_HZ, Speech, SpeechSynthesizer
+
+LITTLE_SAMPLES: Final = SPEECH_RATE_HZ
+"""A clause of which so much or less was spoken is said again by the next voice, as people do who begin anew."""
+_TRIAL: Final = "Yes."
+
+
+class VoiceChain:
+    """SpeechSynthesizer whose clauses are spoken by the first member that is well.
+
+    A clause that fails before its first sound is spoken by the next member. One that breaks off fades out; when little
+    of it was spoken the next member says it from its beginning, else ClauseCutShort tells that the rest is lost and
+    that the next clause can be spoken.
+    """
+
+    def __init__(self, members: Sequence[Member[SpeechSynthesizer]], *, patience_s: float) -> None:
+        self._members = Members("tts", members, patience_s=patience_s, trial=_trial)
+
+    @property
+    def speaker(self) -> str:
+        """The voice that the next clause is spoken by."""
+        return self._members.health().engine
+
+    async def stream(self, text: str) -> AsyncGenerator[Speech, None]:
+        """Yield the sound of `text`. Raises EngineFailed, as ClauseCutShort after some of the sound."""
+        for member, patience_s in self._members.candidates():
+            pull = Pull(member.made().stream(text), name=f"tts {member.name}")
+            spoken_samples = 0
+            last = np.zeros(0, np.float32)
+            try:
+                while (piece := await pull.next(patience_s)) is not None:
+                    if not len(piece[0].samples):
+                        continue
+                    if not spoken_samples:
+                        self._members.succeeded(member)
+                    spoken_samples += len(piece[0].samples)
+                    last = piece[0].samples
+                    yield piece[0]
+                return
+            except Exception as error:
+                self._members.failed(member, error, amid=bool(spoken_samples))
+                pull.abandon()
+                self._members.leave(pull.task)
+                if patience_s is None and not spoken_samples:
+                    raise _as_failure(error) from None
+                failure = error
+            finally:
+                if not pull.task.cancelling():
+                    await pull.aclose()
+            if spoken_samples:
+                yield Speech(fade_out(last))
+                if spoken_samples > LITTLE_SAMPLES or patience_s is None:
+                    raise ClauseCutShort(f"The voice broke off amid a clause: {failure}") from None
+
+    @property
+    def engines(self) -> tuple[SpeechSynthesizer, ...]:
+        """Those that are made."""
+        return tuple(member.made() for member in self._members.made)
+
+    def health(self) -> JobHealth:
+        return self._members.health()
+
+    def ready(self) -> Mapping[str, bool]:
+        return self._members.ready()
+
+    def watch(self, changed: Callable[[Note | None], None]) -> None:
+        self._members.watch(changed)
+
+    async def aclose(self) -> None:
+        """Close all members."""
+        await self._members.aclose()
+
+
+async def _trial(voice: SpeechSynthesizer) -> None:
+    """A word to nobody."""
+    heard = 0
+    stream = voice.stream(_TRIAL)
+    try:
+        async for speech in stream:
+            heard += len(speech.samples)
+    finally:
+        await stream.aclose()
+    if not heard:
+        raise EngineFailed("The voice makes no sound.")
+
+
+def _as_failure(error: Exception) -> Exception:
+    """What a caller is told: the engine's own words, or that nothing came."""
+    if isinstance(error, TimeoutError):
+        return EngineFailed("The voice has not spoken in time; see its log.")
+    return error
