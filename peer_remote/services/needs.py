@@ -1,7 +1,7 @@
 """What each engine needs of a GPU's memory, and what it would need if it were smaller. Pure.
 
-A figure is reported where others have looked at a running server (nobody here has), computed from the size of the
-weights and of the cache, or estimated. All count a process's CUDA context, which takes some hundred megabytes.
+A figure is measured, reported where others have looked at a running server, computed from the size of the weights and
+of the cache, or estimated. All count a process's CUDA context, which takes some hundred megabytes.
 """
 
 import wave
@@ -17,8 +17,9 @@ GIB: Final = 1 << 30
 
 LLM_OVERHEAD_GIB: Final = 1.1
 """CUDA context and work buffers: what MamayLM 9B takes at 8,192 tokens (8.9 to 9.1 GiB) beyond weights and cache."""
-S1_MINI_GIB: Final = 5.1
-"""OpenAudio S1-mini with a recording of 10 to 20 s; others saw 4.9 to 5.1."""
+S1_MINI_GIB: Final = 5.4
+"""OpenAudio S1-mini with a recording of 10 to 20 s: 5.41 at rest on an H100 with random weights, compiled; others saw 4.9
+to 5.1. While a recording is first read it takes up to 10 for a moment, where they are to be had."""
 S1_MINI_LONG_REFERENCE_GIB: Final = 7.0
 """The same with recordings of 30 to 40 s."""
 SHORT_REFERENCE_S: Final = 20.0
@@ -31,7 +32,7 @@ WHISPER_TURBO_GIB: Final = 2.2
 WHISPER_SMALL_GIB: Final = 0.8
 """Not measured: whisper-base, which has a tenth of turbo's weights."""
 
-Basis = Literal["reported", "computed", "estimated"]
+Basis = Literal["measured", "reported", "computed", "estimated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def voice_need(settings: FishSpeechSettings) -> Need:
     """Of the voice's server, by the length of the recording where it lies on this machine."""
     length_s = reference_s(settings)
     if length_s is not None and length_s <= SHORT_REFERENCE_S:
-        return Need("voice", "cloned voice, short recording", S1_MINI_GIB, "reported")
+        return Need("voice", "cloned voice, short recording", S1_MINI_GIB, "measured")
     shorter = Change(f"a recording of at most {SHORT_REFERENCE_S:.0f} s", S1_MINI_GIB)
     what = "cloned voice" if length_s is None else f"cloned voice, recording of {length_s:.0f} s"
     return Need("voice", what, S1_MINI_LONG_REFERENCE_GIB, "reported", (shorter,))
