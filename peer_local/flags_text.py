@@ -7,7 +7,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt
 from dotenv import dotenv_values
@@ -15,10 +15,11 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import NoDecode
 
-from peer_local.flags import Flags, Setting, env_file, settings_of
+from peer_local.flags import Flags, Setting, settings_of
 from signaling.settings import PREFIX, StrictSettings
 
-Source = Literal["default", "environment", ".env", "flag"]
+Source = str
+"""default, environment, flag, or the name of a file."""
 
 HIDDEN = "****"
 """Written in place of a secret."""
@@ -73,14 +74,15 @@ class _Sources:
     def __init__(self, model: type[StrictSettings], flags: Flags) -> None:
         self._flags = flags.overrides
         self._environment = _keys(os.environ)
-        path = env_file(model)
-        self._file = _keys(dotenv_values(path)) if path.is_file() else set()
+        self._files = {file.name: _keys(dotenv_values(file)) for file in reversed(model.env_files()) if file.is_file()}
 
     def of(self, setting: Setting) -> Source:
         if setting.key in self._flags.get(setting.section, {}):
             return "flag"
         where = (setting.section, setting.key)
-        return "environment" if where in self._environment else ".env" if where in self._file else "default"
+        if where in self._environment:
+            return "environment"
+        return next((name for name, keys in self._files.items() if where in keys), "default")
 
 
 def _keys(variables: Mapping[str, str | None]) -> set[tuple[str, str]]:
