@@ -29,11 +29,19 @@ class WireError(Exception):
     """A request failed; the message is one sentence."""
 
     def __init__(
-        self, message: str, *, status: int | None = None, lost: bool = False, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str = "",
+        lost: bool = False,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         """None when there was no answer."""
+        self.code = code
+        """The API's own name for what is wrong, such as no_such_ask; empty when it gave none."""
         self.lost = lost
         """Whether the request can have had its effect although it failed."""
         self.retry_after_s = retry_after_s
@@ -73,7 +81,7 @@ class Wire:
         if not isinstance(found, dict):
             raise WireError("Vast.ai answered with something else than an object.", status=200, lost=True)
         if found.get("success") is False:
-            raise WireError(_sentence(200, found), status=200)
+            raise WireError(_sentence(200, found), status=200, code=_code(found))
         return found
 
     def text(self, url: str) -> str | None:
@@ -137,7 +145,18 @@ def _refused(error: urllib.error.HTTPError) -> WireError:
     except ValueError:
         wait_s = None
     found = answer if isinstance(answer, dict) else {}
-    return WireError(_sentence(error.code, found), status=error.code, lost=error.code >= 500, retry_after_s=wait_s)
+    return WireError(
+        _sentence(error.code, found),
+        status=error.code,
+        code=_code(found),
+        lost=error.code >= 500,
+        retry_after_s=wait_s,
+    )
+
+
+def _code(answer: Mapping[str, Any]) -> str:
+    code = answer.get("error")
+    return code if isinstance(code, str) else ""
 
 
 def _sentence(status: int, answer: Mapping[str, Any]) -> str:
