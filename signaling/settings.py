@@ -28,7 +28,7 @@ PREFIX = "UNDERSTUDY_"
 
 SECTIONS = frozenset(
     "signaling remote persona weights vad turn asr llm tts face local camera microphone ears playout recorder "
-    "relay".split()
+    "relay deploy machine".split()
 )
 """Every section of the product, so that one .env can serve all its programs."""
 
