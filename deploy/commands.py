@@ -1,6 +1,7 @@
 """The commands of bootstrap.py, one function each. Standard library only."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from deploy.console import SetupError, say
 from deploy.environment import Environment
+from deploy.serve import serve
 from deploy.system import Apt, require_browser, require_libraries, require_sound_server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +35,7 @@ def run_command(name: str, arguments: list[str]) -> int:
         "check": check,
         "bench": bench,
         "fetch": fetch,
+        "serve": lambda words: serve(ROOT, words),
         "clean": clean,
     }
     if name not in commands:
@@ -58,16 +61,18 @@ def local(arguments: list[str]) -> int:
 
 
 def _performs_elsewhere(arguments: list[str]) -> bool:
-    if any(argument.partition("=")[0].replace("-", "_") == "__local.signaling_url" for argument in arguments):
+    flags = {argument.partition("=")[0].replace("-", "_") for argument in arguments}
+    if flags & {"__local.signaling_url", "__local.connection"}:
         return True
-    return _is_set("UNDERSTUDY_LOCAL__SIGNALING_URL")
+    connection = "UNDERSTUDY_LOCAL__CONNECTION"
+    return _is_set("UNDERSTUDY_LOCAL__SIGNALING_URL") or _is_set(connection) or _is_set(connection, ".env.deployed")
 
 
-def _is_set(name: str) -> bool:
-    """Whether the environment or the file .env gives this setting a value."""
-    env_file = ROOT / ".env"
+def _is_set(name: str, file: str = ".env") -> bool:
+    """Whether the environment or the file gives this setting a value."""
+    env_file = ROOT / file
     lines = env_file.read_text(errors="replace").splitlines() if env_file.is_file() else []
-    return bool(os.environ.get(name)) or any(line.strip().startswith(f"{name}=") for line in lines)
+    return bool(os.environ.get(name)) or any(re.match(rf"\s*{name}\s*=\s*\S", line) for line in lines)
 
 
 def _launch(arguments: list[str], *, weights: str = "embedded") -> int:

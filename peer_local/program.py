@@ -85,7 +85,8 @@ async def _run(settings: Settings, token: str, *, on_screen: bool) -> int:
         open_ears = sound.ears()
         hearing = await load_hearing(settings, open_ears, stack) if open_ears is not None else None
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        wire = SignalingClient(settings.local.signaling_url, settings.local.room, token, heartbeat_s=HEARTBEAT_S)
+        local = settings.local
+        wire = SignalingClient(local.signaling_url, local.room, token, pin=local.signaling_pin, heartbeat_s=HEARTBEAT_S)
         app = App(settings, wire=wire, devices=devices_of(settings, sound), tasks=tasks, hearing=hearing)
         _when_told(app.quit)
         keyboard = open_keyboard(key_by_key=on_screen)

@@ -36,12 +36,12 @@ def pin_of(certificate: Path) -> str:
     """The pin of the first certificate in a PEM file. Raises OSError, ValueError."""
     text = certificate.read_text(encoding="ascii", errors="replace")
     found = re.search(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", text, re.DOTALL)
-    if found is None:
-        raise ValueError(f"{certificate} holds no certificate in PEM form")
     try:
-        der = ssl.PEM_cert_to_DER_cert(found[0])
-    except (binascii.Error, UnicodeEncodeError):
-        raise ValueError(f"{certificate} holds no certificate in PEM form") from None
+        der = ssl.PEM_cert_to_DER_cert(found[0]) if found else b""
+    except binascii.Error:
+        der = b""
+    if not der:
+        raise ValueError(f"{certificate} holds no certificate in PEM form")
     return _short(hashlib.sha256(der).digest())
 
 
