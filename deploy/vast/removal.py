@@ -1,0 +1,112 @@
+"""Destroying what is rented, and the proof that nothing is left. Rules only; times are seconds of any one clock.
+
+known and listed instances ─► Destroy each ─► Look until nothing carries the label, twice ─► proved
+                                 ▲   │ fails: again, later and later          │
+                                 └───┴──── still listed after a while ◄───────┘
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from deploy.vast.steps import Destroy, Destroyed, Done, Event, Look, NotDestroyed, Pause, Seen, Step, Unseen
+
+LOOK_S = 4.0
+AGAIN_S = 20.0
+"""After a destroyed instance is still listed for so long, it is destroyed once more."""
+BACK_OFF_S, LONGEST_BACK_OFF_S = 2.0, 30.0
+PROOFS = 2
+"""So many listings in a row must show nothing."""
+LIMIT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What could not be proved to be gone."""
+
+    instances: tuple[int, ...]
+    certain: bool
+    """False when there may be others that carry the label, because they could not be listed."""
+    reason: str
+
+
+class Removal:
+    """One attempt to have nothing that carries a label."""
+
+    def __init__(
+        self, known: Iterable[int], now_s: float, *, not_before_s: float = 0.0, limit_s: float = LIMIT_S
+    ) -> None:
+        self._due: dict[int, float] = {}
+        """Instance → when it is to be destroyed."""
+        self._asked: dict[int, float] = {}
+        """Instance → when its destruction was accepted."""
+        self._listed: frozenset[int] | None = None
+        """By the last listing; None before the first one."""
+        self._complete = False
+        """Whether the last listing came late enough to show everything."""
+        self._look_s = now_s
+        self._failures = 0
+        self._proofs = 0
+        self._not_before_s = not_before_s
+        """A rent without an answer may appear until then."""
+        self._ends_s = max(now_s, not_before_s) + limit_s
+        self._reason = "it could not be listed"
+        self.proved = False
+        self.left: Left | None = None
+        for instance in known:
+            self._due[instance] = now_s
+
+    def next(self, now_s: float) -> Step:
+        if self.proved or self.left is not None:
+            return Done()
+        if now_s >= self._ends_s:
+            self.give_up(self._reason)
+            return Done()
+        due = [instance for instance, at_s in self._due.items() if at_s <= now_s]
+        if due:
+            return Destroy(due[0])
+        if self._look_s <= now_s:
+            return Look()
+        return Pause(max(0.0, min(self._look_s, self._ends_s, *self._due.values()) - now_s))
+
+    def on(self, event: Event, now_s: float) -> None:
+        match event:
+            case Destroyed(instance):
+                self._due.pop(instance, None)
+                self._asked[instance] = now_s
+                self._failures = 0
+            case NotDestroyed(instance, reason):
+                self._due[instance] = now_s + self._back_off()
+                self._reason = reason
+            case Seen(instances):
+                self._failures = 0
+                self._see(frozenset(instance.id for instance in instances), now_s)
+            case Unseen(reason):
+                self._look_s = now_s + self._back_off()
+                self._reason = reason
+            case _:
+                raise AssertionError(f"{event} is no answer to a removal's step")
+
+    def give_up(self, reason: str) -> None:
+        """Stop here; `left` says what may be left."""
+        listed = self._listed or frozenset()
+        pending = set(self._due) | (listed if self._listed is not None else set(self._asked))
+        self.left = Left(tuple(sorted(pending)), self._complete, reason)
+
+    def _see(self, listed: frozenset[int], now_s: float) -> None:
+        self._listed = listed
+        self._complete = now_s >= self._not_before_s
+        self._look_s = now_s + LOOK_S
+        for instance in listed:
+            asked_s = self._asked.get(instance)
+            if asked_s is None or now_s - asked_s >= AGAIN_S:
+                self._due.setdefault(instance, now_s)
+        if listed or self._due:
+            self._proofs = 0
+            return
+        if now_s >= self._not_before_s:
+            self._proofs += 1
+            self.proved = self._proofs >= PROOFS
+
+    def _back_off(self) -> float:
+        self._failures += 1
+        return min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2.0 ** min(self._failures - 1, 8))
