@@ -50,7 +50,7 @@ class DeploySettings(Section):
     min_inet_up_mbps: float = Field(default=100, ge=0)
     min_disk_mbps: float = Field(default=1_000, ge=0)
     """Of its disk, in megabytes per second."""
-    min_cuda: float = Field(default=12.8, ge=11)
+    min_cuda: float = Field(default=13.0, ge=11)
     """What the host's driver can run at least."""
     verified_only: bool = True
 
