@@ -87,6 +87,8 @@ class Call:
         self.draft: PendingDraft | None = None
         self.problem: str | None = None
         """The performer's last error, one sentence; cleared by its next answer."""
+        self.notice: str | None = None
+        """What whoever runs the performer's machine tells, as long as it holds."""
         self.turn_taking = TurnTaking(
             Modes(settings.mode, names=settings.names, owner_speaks=owner_speaks),
             duplex=settings.duplex,
@@ -112,6 +114,7 @@ class Call:
         match message:
             case protocol.Hello(name=name, turns=turns):
                 self.name = name
+                self.notice = None  # it follows, if there still is one
                 if not turns:
                     self.transcript.begin_anew()
                 if not turns and (self._exchanges or self._summary):
@@ -130,6 +133,8 @@ class Call:
                 self._reopen(at_s)
             case protocol.TurnEnded():
                 self._ended(message)
+            case protocol.Notice(text=text):
+                self.notice = text or None
             case protocol.Error(message=sentence):
                 self.problem = sentence
             case _:

@@ -91,7 +91,7 @@ class Gauges:
             problems.append(f"The webcam {settings.camera.webcam} gives no picture; connect it, or name another one.")
         if ears_input is not None and ears_input.problem is not None:
             problems.append(ears_input.problem)
-        problems[:0] = [problem for problem in (call.problem, link.problem) if problem is not None]
+        problems[:0] = [problem for problem in (call.notice, call.problem, link.problem) if problem is not None]
         return View(
             on_air=air.who,
             state=turns.state,

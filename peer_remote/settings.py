@@ -42,6 +42,8 @@ class RemoteSettings(Section):
     """How far the stage runs ahead: more rides out longer stalls, and is thrown away at an interruption."""
     metrics_port: int = Field(default=0, ge=0, le=65_535)
     """Serves Prometheus metrics on loopback; 0 means no."""
+    notice_file: Path | None = None
+    """A line in this file, as long as it is there, is told to everybody who is connected."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="before")

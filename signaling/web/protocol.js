@@ -103,6 +103,7 @@ export const FROM_PERFORMER = Object.freeze({
   silence: { at_s: isNumber },
   drafted: { answers: isString, text: isString },
   remembered: { summary: isString },
+  notice: { text: isString },
   turn_ended: {
     turn_id: isInteger,
     reason: oneOf("finished", "interrupted", "failed"),
