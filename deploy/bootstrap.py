@@ -25,6 +25,7 @@ commands:
   check         set up and check format, lint and types
   bench NAME    set up and run one bench, or list them without a name
   fetch [NAMES] set up and fetch weights: models or groups of `python -m models list`
+  serve         what deploy/onstart.sh calls: set up this machine and start its services
   clean         remove the virtual environment and caches of this checkout; weights stay
 """
 
