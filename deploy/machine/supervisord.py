@@ -10,6 +10,7 @@ import shlex
 import tempfile
 import xmlrpc.client
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -154,29 +155,29 @@ class Supervisor:
         self._layout = layout
 
     def runs(self) -> bool:
-        """Whether one answers."""
+        """Whether there is one, be it on its way down."""
         try:
-            return bool(self._call("getState"))
+            self._call("getState")
+        except xmlrpc.client.Fault:  # SHUTDOWN_STATE: it answers nothing more than that
+            return True
         except OSError:
             return False
+        return True
 
     def programs(self) -> dict[str, Program]:
         """All programs by name."""
+        try:
+            entries = self._call("getAllProcessInfo")
+        except xmlrpc.client.Fault:
+            raise OSError("supervisord is about to end.") from None
         return {
-            entry["name"]: Program(entry["name"], entry["statename"], entry["start"], entry["pid"])
-            for entry in self._call("getAllProcessInfo")
+            entry["name"]: Program(entry["name"], entry["statename"], entry["start"], entry["pid"]) for entry in entries
         }
 
     def shut_down(self) -> None:
         """Let it end all programs and itself."""
-        self._call("shutdown")
-
-    def stop_program(self, name: str) -> None:
-        """End one program for good; it stays away until supervisord is started again."""
-        try:
-            self._call("stopProcess", name, False)
-        except xmlrpc.client.Fault:  # it does not run
-            return
+        with suppress(xmlrpc.client.Fault):  # it does already
+            self._call("shutdown")
 
     def _call(self, method: str, *arguments: Any) -> Any:
         # No time-out: the socket is a file of this machine, and supervisord answers between two of its steps.

@@ -111,7 +111,8 @@ class Watchdog:
     def _warn(self, verdict: Verdict) -> None:
         text = sentence(verdict)
         if text != self._told:
-            logger.info("warning", extra={"text": text or "taken back"})
+            left_s = None if text is None or verdict.left_s is None else round(verdict.left_s)
+            logger.info("end_announced" if text else "end_taken_back", extra={"left_s": left_s})
             self._tell(text)
             self._told = text
 
