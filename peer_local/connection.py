@@ -45,6 +45,8 @@ class Connection:
         self._reception = reception
         self._received = received
         self._now = now
+        self._peer.addTransceiver("audio", "recvonly")
+        self._peer.addTransceiver("video", "recvonly")
         self._channel = self._peer.createDataChannel(protocol.CHANNEL_LABEL)
         self._channel.on("open", self._on_open)
         self._channel.on("close", self._on_close)
@@ -62,8 +64,6 @@ class Connection:
 
     async def offer(self) -> str:
         """Our session description."""
-        self._peer.addTransceiver("audio", "recvonly")
-        self._peer.addTransceiver("video", "recvonly")
         await self._peer.setLocalDescription(await self._peer.createOffer())
         return str(self._peer.localDescription.sdp)
 

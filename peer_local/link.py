@@ -127,9 +127,9 @@ class Link:
             case protocol.Candidate(sender=sender):
                 if sender == self._performer and self._connection is not None:
                     await self._connection.add_candidate(message)
-            case protocol.Bye(sender=sender):
+            case protocol.Bye(sender=sender, reason=reason):
                 if sender == self._performer and self._connection is not None:
-                    self._connection.end("The double closed the connection.")
+                    self._connection.end(reason or "The double closed the connection.")
             case protocol.Error(code=code):
                 logger.warning("signaling_refused", extra={"code": code})
 

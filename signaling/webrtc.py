@@ -2,7 +2,7 @@
 
 import logging
 
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.sdp import candidate_from_sdp
 
 from signaling.protocol import Candidate, IceServer
@@ -11,9 +11,13 @@ logger = logging.getLogger(__name__)
 
 
 def peer_connection(ice_servers: tuple[IceServer, ...]) -> RTCPeerConnection:
-    """A connection that uses the servers of the welcome. Raises ValueError for an address that is none."""
+    """A connection that uses the servers of the welcome. Raises ValueError for an address that is none.
+
+    All media and the data channel share one transport, and so one UDP port. Add tracks and transceivers before the data
+    channel: the other way round aiortc 1.16 takes the shared transport for one that is not needed and closes it.
+    """
     servers = [RTCIceServer(list(server.urls), server.username, server.credential) for server in ice_servers]
-    return RTCPeerConnection(RTCConfiguration(iceServers=servers))
+    return RTCPeerConnection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
 
 
 async def add_candidate(connection: RTCPeerConnection, message: Candidate) -> None:

@@ -83,7 +83,7 @@ export const FROM_SERVICE = Object.freeze({
     sdp_mid: optional(isString),
     sdp_m_line_index: optional(isInteger),
   },
-  bye: { to: isPeerId, sender: optional(isPeerId) },
+  bye: { to: isPeerId, sender: optional(isPeerId), reason: optional(isString) },
   error,
 });
 
