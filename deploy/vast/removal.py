@@ -46,6 +46,7 @@ class Removal:
         self._look_s = now_s
         self._failures = 0
         self._proofs = 0
+        self._interruptions = 0
         self._not_before_s = not_before_s
         """A rent without an answer may appear until then."""
         self._ends_s = max(now_s, not_before_s) + limit_s
@@ -85,6 +86,12 @@ class Removal:
                 self._reason = reason
             case _:
                 raise AssertionError(f"{event} is no answer to a removal's step")
+
+    def interrupt(self, now_s: float) -> None:
+        """The first time it goes on, because whoever stops a removal does not want to pay; the second time it ends."""
+        self._interruptions += 1
+        if self._interruptions > 1:
+            self.give_up("you did not want to wait for the proof")
 
     def give_up(self, reason: str) -> None:
         """Stop here; `left` says what may be left."""
