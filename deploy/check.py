@@ -36,12 +36,13 @@ SENTENCE: Final = "One, two, three, four, five. The double is ready for the next
 QUESTION: Final = "Please say hello."
 """For a viewer, who may not choose the words."""
 SIGNALING_S: Final = 10.0
-PERFORMER_S: Final = 30.0
+PERFORMER_S: Final = 20.0
 CONNECT_S: Final = 20.0
 PICTURE_S: Final = 10.0
 SPEECH_S: Final = 60.0
 TAIL_S: Final = 1.0
 """The network and the jitter buffer bring the last of the sound so long after the turn has ended."""
+FRAME: Final = RATE_HZ // 50
 LEAST_CONTRAST: Final = 4.0
 LEAST_WORDS: Final = 0.5
 
@@ -90,9 +91,10 @@ class Steps:
             raise CheckFailed(too_late) from None
         self.told(name, self._clock() - began_s, " ".join(shown))
 
-    def told(self, name: str, took_s: float, text: str = "") -> None:
-        """Say what one step took."""
-        self._say(f"  {name:<14}{took_s:7.2f} s   {text}".rstrip())
+    def told(self, name: str, took_s: float | None, text: str = "") -> None:
+        """Say what one step took, or, without a time, what was found."""
+        time_text = " " * 9 if took_s is None else f"{took_s:7.2f} s"
+        self._say(f"  {name:<14}{time_text}   {text}".rstrip())
 
 
 async def check(
@@ -117,21 +119,20 @@ async def check(
             hello = await witness.until(protocol.Hello)
         async with steps.step("first picture", PICTURE_S, "The double is connected and no picture of it arrives."):
             await witness.seen(lambda: witness.pictures > 0)
-        words = await _speech(witness, steps, clock)
+        words = await _speech(witness, steps)
         if witness.contrast < LEAST_CONTRAST:
             raise CheckFailed("The picture of the double is black; the log of the performer says why.")
-        steps.told("pictures", 0.0, f"{witness.pictures} of {hello.name}, contrast {witness.contrast:.0f}")
+        steps.told("pictures", None, f"{witness.pictures} of {hello.name}, contrast {witness.contrast:.0f}")
         if listens:
             await _understand(witness, words, steps, clock)
     finally:
         await witness.close()
 
 
-async def _speech(witness: Witness, steps: Steps, clock: Callable[[], float]) -> str:
+async def _speech(witness: Witness, steps: Steps) -> str:
     """Let the double say one sentence; the words that it said."""
     witness.forget_sound()
     exact = witness.role == "operator"
-    asked_s = clock()
     witness.send(protocol.Speak(text=SENTENCE) if exact else protocol.Say(text=QUESTION))
     async with steps.step("first sound", SPEECH_S, "The double was asked to speak and nothing was heard."):
         await witness.seen(lambda: witness.first_loud_s is not None)
@@ -141,10 +142,10 @@ async def _speech(witness: Witness, steps: Steps, clock: Callable[[], float]) ->
             raise CheckFailed("The double could not say its sentence; the log of the performer says why.")
         await asyncio.sleep(TAIL_S)
     sound = witness.sound()
-    loud = np.abs(sound) > LOUD
-    seconds = float(np.count_nonzero(loud.reshape(-1, 960).any(axis=1))) / 50 if len(sound) % 960 == 0 else 0.0
-    level_db = 20 * float(np.log10(max(1e-6, float(np.sqrt(np.mean(sound[loud] ** 2)))))) if loud.any() else -120.0
-    steps.told("energy", clock() - asked_s, f"{seconds:.1f} s of speech at {level_db:.0f} dBFS")
+    frames = sound[: len(sound) // FRAME * FRAME].reshape(-1, FRAME)
+    speech = frames[np.abs(frames).max(axis=1, initial=0.0) > LOUD]
+    level_db = 10 * float(np.log10(np.mean(speech**2, dtype=np.float64))) if len(speech) else -120.0
+    steps.told("energy", None, f"{len(speech) * FRAME / RATE_HZ:.1f} s of speech at {level_db:.0f} dBFS")
     return ended.text or SENTENCE
 
 
@@ -154,7 +155,7 @@ async def _understand(witness: Witness, said: str, steps: Steps, clock: Callable
     try:
         ears = await asyncio.to_thread(registry.create, "asr", HearingSettings())
     except ModelError:
-        steps.told("words", 0.0, "not compared: no speech recognition here (`python -m models fetch ears`)")
+        steps.told("words", None, "not compared: no speech recognition here (`python -m models fetch ears`)")
         return
     try:
         heard = soxr.resample(witness.sound(), RATE_HZ, HEARING_RATE_HZ).astype(np.float32)

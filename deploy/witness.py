@@ -73,12 +73,12 @@ class Witness:
     async def connect(self, welcome: protocol.Welcome, performer: str) -> None:
         """Negotiate until the data channel is open. Raises CheckFailed and SignalingError."""
         peer = self._peer = webrtc.peer_connection(welcome.ice_servers)
-        channel = self._channel = peer.createDataChannel(protocol.CHANNEL_LABEL)
-        channel.on("open", self._opened.set)
-        channel.on("message", self._received)
         peer.on("track", self._on_track)
         peer.addTransceiver("audio", "recvonly")
         peer.addTransceiver("video", "recvonly")
+        channel = self._channel = peer.createDataChannel(protocol.CHANNEL_LABEL)
+        channel.on("open", self._opened.set)
+        channel.on("message", self._received)
         await peer.setLocalDescription(await peer.createOffer())
         await self._client.send(protocol.Offer(to=performer, sdp=peer.localDescription.sdp))
         while not isinstance(message := await self._next(), protocol.Answer):
