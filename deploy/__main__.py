@@ -31,7 +31,8 @@ COMMANDS = {
 def usage() -> str:
     lines = "\n".join(f"  {name:<8} {text}" for name, (_, text) in COMMANDS.items())
     return (
-        f"usage: python -m deploy COMMAND\n\ncommands:\n{lines}\n\nEach takes --help. Settings are UNDERSTUDY_DEPLOY__* "
+        f"usage: python -m deploy COMMAND\n\ncommands:\n{lines}\n\n"
+        "Each takes --help. Settings are UNDERSTUDY_DEPLOY__* "
         "in the environment or in a file named .env; deploy/README.md lists them."
     )
 

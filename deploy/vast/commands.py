@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -147,9 +148,8 @@ def start(arguments: Sequence[str]) -> int:
     ledger.end(instance.id)
     longest_s = settings.max_hours * SECONDS_PER_HOUR
     ledger.begin(instance.label, instance.gpu, instance.usd_per_hour, longest_s, instance.id)
-    rental = Rental(
-        [_as_offer(instance)], time.monotonic(), signaling_port=SIGNALING_PORT, limits=limits_of(settings), keep=True
-    )
+    limits = replace(limits_of(settings), hopeless_s=settings.schedule_s)  # it is still called stopped for a while
+    rental = Rental([_as_offer(instance)], time.monotonic(), signaling_port=SIGNALING_PORT, limits=limits, keep=True)
     assert isinstance(rental.next(time.monotonic()), Rent)
     rental.on(Rented(instance.id), time.monotonic())
     with Stops() as stops:
@@ -243,9 +243,8 @@ def cost(arguments: Sequence[str]) -> int:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.began_s))
         hours = entry.seconds(0.0, time.time()) / SECONDS_PER_HOUR
         going = "  running" if entry.ended_s is None else ""
-        print(
-            f"{when}  {entry.gpu or 'GPU':<16} {hours:6.2f} h  ${entry.usd(0.0, time.time()):7.2f}  {entry.label}{going}"
-        )
+        usd = entry.usd(0.0, time.time())
+        print(f"{when}  {entry.gpu or 'GPU':<16} {hours:6.2f} h  ${usd:7.2f}  {entry.label}{going}")
     rate = sum(instance.usd_per_hour for instance in running)
     print(
         f"This month ${ledger.spent_this_month_usd():.2f} of ${settings.max_usd_per_month:.2f}; "

@@ -37,9 +37,9 @@ def how_to_destroy(left: Left, label: str) -> str:
     """What may be left, and what a person can do about it."""
     named = ", ".join(map(str, left.instances))
     if left.instances and left.certain:
-        what = f"Still rented: {named}, because {left.reason}."
+        what = f"Perhaps still rented: {named}, because {left.reason}."
     elif left.instances:
-        what = f"Still rented: {named}, and perhaps others labelled {label}, because {left.reason}."
+        what = f"Perhaps still rented: {named}, and others labelled {label}, because {left.reason}."
     else:
         what = f"An instance labelled {label} may still be rented, because {left.reason}."
     return f"{what} It costs money until you run `python -m deploy down`, or destroy it by hand at {PAGE}."

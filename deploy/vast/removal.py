@@ -95,9 +95,8 @@ class Removal:
 
     def give_up(self, reason: str) -> None:
         """Stop here; `left` says what may be left."""
-        listed = self._listed or frozenset()
-        pending = set(self._due) | (listed if self._listed is not None else set(self._asked))
-        self.left = Left(tuple(sorted(pending)), self._complete, reason)
+        unproved = {*self._due, *self._asked, *(self._listed or ())}
+        self.left = Left(tuple(sorted(unproved)), self._complete, reason)
 
     def _see(self, listed: frozenset[int], now_s: float) -> None:
         self._listed = listed

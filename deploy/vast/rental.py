@@ -68,6 +68,8 @@ class Limits:
     loading_s: float = 900.0
     silent_s: float = 600.0
     setup_s: float = 2_700.0
+    hopeless_s: float = 20.0
+    """How long a host may say that nothing will come of it; some say so for a moment and then go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class Rental:
         self._look_s = now_s
         self._listen_s = now_s
         self._absent: tuple[float, int] | None = None
+        self._hopeless_s: float | None = None
         self._settled = 0
 
     def next(self, now_s: float) -> Step:
@@ -327,13 +330,18 @@ class Rental:
     def _follow(self, mine: Instance, now_s: float) -> None:
         self.instance = mine
         self.note = mine.message
-        if (why := mine.hopeless) is not None:
+        if (why := mine.hopeless) is None:
+            self._hopeless_s = None
+        elif self._hopeless_s is None:
+            self._hopeless_s = now_s
+        elif now_s - self._hopeless_s >= self._limits.hopeless_s:
             self._lose(why, now_s)
-        elif mine.status == "running":
+            return
+        if mine.status == "running":
             if self._running_s is None:
                 self._running_s = self._alive_s = now_s
                 self._mark("starting", now_s)
-        elif mine.status is not None and self._loading_s is None:
+        elif mine.status == "loading" and self._loading_s is None:
             self._loading_s = now_s
             self._mark("image", now_s)
 
