@@ -19,7 +19,7 @@ from deploy.machine.machine import ROOT, Machine, MachineError
 from deploy.machine.plan import find_gpu, make_plan
 from deploy.machine.progress import Progress, last_lines
 from deploy.machine.readiness import NotReady, wait_until_ready
-from deploy.machine.services import METRICS_URL, environment_of
+from deploy.machine.services import environment_of, metrics_url
 from deploy.machine.settings import MachineSettings
 from deploy.machine.supervisord import Program, Supervisor
 from deploy.machine.watchdog import (
@@ -160,7 +160,7 @@ def _watchdog(settings: MachineSettings) -> int:
     watchdog = Watchdog(
         Curfew(limits_of(settings), now_s=time.monotonic(), age_s=age),
         at_end=at_end,
-        sight=lambda: read_sight(read_http(METRICS_URL, METRICS_TIMEOUT_S)),
+        sight=lambda: read_sight(read_http(metrics_url(settings), METRICS_TIMEOUT_S)),
         tell=notice_teller(machine.notice_file),
         stop=Supervisor(machine.layout).shut_down,
         destroy=lambda: destroy_self(os.environ),

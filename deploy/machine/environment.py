@@ -14,7 +14,6 @@ from signaling import auth
 from signaling.connection_string import ConnectionString
 from signaling.settings import PREFIX, SettingsError
 
-METRICS_PORT: Final = 9101
 TOKEN_STEP_S: Final = 30 * 24 * 3600.0
 TOKEN_LIFETIME_S: Final = 180 * 24 * 3600.0
 RENTAL: Final = ("CONTAINER_ID", "CONTAINER_API_KEY", "VAST_URL")
@@ -108,7 +107,7 @@ def service_environment(
         "REMOTE__SIGNALING_PIN": certificate.pin,
         "REMOTE__ROOM": settings.room,
         "REMOTE__TOKEN": token,
-        "REMOTE__METRICS_PORT": str(METRICS_PORT),
+        "REMOTE__METRICS_PORT": str(settings.metrics_port),
         "REMOTE__NOTICE_FILE": str(notice_file(settings.dir.expanduser().absolute())),
     }
     if settings.media_ports:

@@ -83,7 +83,7 @@ def describe(settings: MachineSettings, *, relays: bool | None = None) -> Machin
     relays = shutil.which("turnserver") is not None if relays is None else relays
     services = machine_services(
         settings,
-        (performer_alone(),),
+        (performer_alone(settings),),
         turn_configuration=layout.directory / "turnserver.conf" if relays else None,
         turn_address=own,
     )

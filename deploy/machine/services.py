@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from deploy.machine.environment import METRICS_PORT, RENTAL
+from deploy.machine.environment import RENTAL
 from deploy.machine.settings import MachineSettings
 from peer_remote.services.service import Health, Service
 
@@ -13,7 +13,6 @@ SIGNALING: Final = "signaling"
 TURN: Final = "turn"
 PERFORMER: Final = "performer"
 WATCHDOG: Final = "watchdog"
-METRICS_URL: Final = f"http://127.0.0.1:{METRICS_PORT}/metrics"
 ENGINES: Final = ("llm", "voice", "face")
 """Services that engines of the performer connect to."""
 
@@ -46,12 +45,17 @@ def machine_services(
     return tuple(services)
 
 
-def performer_alone() -> Service:
+def metrics_url(settings: MachineSettings) -> str:
+    """Where the performer tells how it is."""
+    return f"http://127.0.0.1:{settings.metrics_port}/metrics"
+
+
+def performer_alone(settings: MachineSettings) -> Service:
     """The double with engines of its own."""
     return Service(
         PERFORMER,
         (sys.executable, "-m", "peer_remote"),
-        Health("http", METRICS_URL, timeout_s=5.0, every_s=10.0, failures=6),
+        Health("http", metrics_url(settings), timeout_s=5.0, every_s=10.0, failures=6),
         after=(SIGNALING,),
         start_s=300.0,
         stop_s=10.0,

@@ -26,6 +26,8 @@ class MachineSettings(Section):
     """UDP, in the environment with commas. None means any free port: a machine without port mapping."""
     public_address: str | None = None
     """What others call this machine; by default the rental's PUBLIC_IPADDR, else the address of its main interface."""
+    metrics_port: Port = 9101
+    """TCP, on loopback: the performer tells the watchdog who is connected."""
     room: str = "main"
     tls_certificate: SecretStr | None = None
     """PEM in base64, made where the pin has to be known before the machine is; by default made here."""
