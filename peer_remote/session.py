@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from models.hearing.listener import Listener
 from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
-from peer_remote.encoders import VideoCodec, bear_lost_pictures, prefer
+from peer_remote.encoders import VideoCodec, bear_lost_pictures, bound_when_relayed, prefer
 from peer_remote.ice import MediaPorts, NoFreePort, fix_ports, is_relayed
 from peer_remote.sender_reports import report_media_time
 from peer_remote.tracks import VIDEO_CLOCK_HZ, FaceTrack, Seat, SpeechTrack
@@ -69,7 +69,9 @@ class Session:
         self._connection = webrtc.peer_connection(ice_servers if media_ports is None else ())
         speech, face = SpeechTrack(seat), FaceTrack(seat)
         report_media_time(self._connection.addTrack(speech), speech, clock_hz=SPEECH_RATE_HZ)
-        report_media_time(self._connection.addTrack(face), face, clock_hz=VIDEO_CLOCK_HZ)
+        video = self._connection.addTrack(face)
+        bound_when_relayed(video, lambda: self.relayed)
+        report_media_time(video, face, clock_hz=VIDEO_CLOCK_HZ)
         if media_ports is not None:
             fix_ports(self._connection, media_ports)
         bear_lost_pictures()
