@@ -9,27 +9,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rich.console import Console
 from rich.table import Table
 
 from deploy import connection_file
 from deploy.console import SetupError
-from deploy.settings import DeploySettings, Settings
-from deploy.vast.account import is_ours, open_account
+from deploy.vast.account import is_ours
 from deploy.vast.client import patiently
+from deploy.vast.desk import Desk, open_desk
 from deploy.vast.driver import Stops, drive
 from deploy.vast.fleet import age_h, how_to_destroy, ours, the_one
 from deploy.vast.hands import Hands
 from deploy.vast.instance import Instance
-from deploy.vast.ledger import SECONDS_PER_HOUR, Ledger
+from deploy.vast.ledger import SECONDS_PER_HOUR
 from deploy.vast.listening import read_health
 from deploy.vast.offers import Offer
 from deploy.vast.order import SIGNALING_PORT
-from deploy.vast.record import Records
 from deploy.vast.removal import Removal
 from deploy.vast.rental import Rental
 from deploy.vast.steps import Rent, Rented
-from deploy.vast.up import ROOT, hands_for, limits_of, look_around, show_market, watch
+from deploy.vast.up import limits_of, look_around, show_market, watch
 
 SSH_PORT = 22
 FOLLOW_S = 5.0
@@ -40,8 +38,8 @@ STOPPED_LONGEST_S = 30 * 24 * 3_600.0
 
 def offers(arguments: Sequence[str]) -> int:
     _parser("offers", "Show what could be rented now; rents nothing.").parse_args(arguments)
-    settings = Settings.load().deploy
-    show_market(Console(highlight=False), look_around(open_account(settings), settings, Ledger(settings.dir)), settings)
+    desk = open_desk()
+    show_market(desk, look_around(desk))
     return 0
 
 
@@ -49,10 +47,10 @@ def status(arguments: Sequence[str]) -> int:
     parser = _parser("status", "Show what is rented and how it is.")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
     options = parser.parse_args(arguments)
-    settings = Settings.load().deploy
-    found = ours(open_account(settings), settings)
-    Ledger(settings.dir).reconcile(found)
-    rows = [_state(instance, settings) for instance in found]
+    desk = open_desk()
+    found = ours(desk)
+    desk.ledger.reconcile(found)
+    rows = [_state(instance, desk) for instance in found]
     if options.json:
         print(json.dumps({"instances": rows}))
         return 0
@@ -64,12 +62,12 @@ def status(arguments: Sequence[str]) -> int:
         table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    Console(highlight=False).print(table)
+    desk.console.print(table)
     return 0
 
 
-def _state(instance: Instance, settings: DeploySettings) -> dict[str, object]:
-    record = Records(settings.dir).find(instance.label)
+def _state(instance: Instance, desk: Desk) -> dict[str, object]:
+    record = desk.records.find(instance.label)
     health = read_health(instance, record) if record is not None and instance.status == "running" else None
     hours = age_h(instance, time.time)
     return {
@@ -91,12 +89,11 @@ def logs(arguments: Sequence[str]) -> int:
     parser.add_argument("--tail", type=int, default=LOG_LINES, metavar="LINES")
     parser.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
     options = parser.parse_args(arguments)
-    settings = Settings.load().deploy
-    vast = open_account(settings)
-    instance = the_one(ours(vast, settings), options.instance)
+    desk = open_desk()
+    instance = the_one(ours(desk), options.instance)
     said: list[str] = []
     while True:
-        lines = patiently(lambda: vast.logs(instance.id, lines=options.tail)).splitlines()
+        lines = patiently(lambda: desk.vast.logs(instance.id, lines=options.tail)).splitlines()
         for line in _news(said, lines):
             print(line, flush=True)
         said = lines or said
@@ -117,13 +114,11 @@ def stop(arguments: Sequence[str]) -> int:
     parser = _parser("stop", "Stop the machine and keep its disk, which goes on costing money.")
     parser.add_argument("instance", type=int, nargs="?")
     options = parser.parse_args(arguments)
-    settings = Settings.load().deploy
-    vast = open_account(settings)
-    instance = the_one(ours(vast, settings), options.instance)
-    patiently(lambda: vast.stop(instance.id))
-    ledger = Ledger(settings.dir)
-    ledger.end(instance.id)
-    ledger.begin(instance.label, instance.gpu, instance.disk_usd_per_hour, STOPPED_LONGEST_S, instance.id)
+    desk = open_desk()
+    instance = the_one(ours(desk), options.instance)
+    patiently(lambda: desk.vast.stop(instance.id), sleep=desk.sleep)
+    desk.ledger.end(instance.id)
+    desk.ledger.begin(instance.label, instance.gpu, instance.disk_usd_per_hour, STOPPED_LONGEST_S, instance.id)
     price = f"${instance.disk_usd_per_hour * 24:.2f} per day" if instance.disk_usd_per_hour else "money"
     print(
         f"Instance {instance.id} stops. Its disk still costs {price}, and its GPU may be rented to somebody else "
@@ -136,30 +131,29 @@ def start(arguments: Sequence[str]) -> int:
     parser = _parser("start", "Start a stopped machine again; its second start is faster.")
     parser.add_argument("instance", type=int, nargs="?")
     options = parser.parse_args(arguments)
-    settings = Settings.load().deploy
-    console = Console(highlight=False)
-    vast = open_account(settings)
-    instance = the_one(ours(vast, settings), options.instance)
-    record = Records(settings.dir).find(instance.label)
+    desk = open_desk()
+    instance = the_one(ours(desk), options.instance)
+    record = desk.records.find(instance.label)
     if record is None:
         raise SetupError(f"{instance.label} was rented from another machine, which alone has its key; start it there.")
-    patiently(lambda: vast.start(instance.id))
-    ledger = Ledger(settings.dir)
-    ledger.end(instance.id)
-    longest_s = settings.max_hours * SECONDS_PER_HOUR
-    ledger.begin(instance.label, instance.gpu, instance.usd_per_hour, longest_s, instance.id)
-    limits = replace(limits_of(settings), hopeless_s=settings.schedule_s)  # it is still called stopped for a while
-    rental = Rental([_as_offer(instance)], time.monotonic(), signaling_port=SIGNALING_PORT, limits=limits, keep=True)
-    assert isinstance(rental.next(time.monotonic()), Rent)
-    rental.on(Rented(instance.id), time.monotonic())
+    patiently(lambda: desk.vast.start(instance.id), sleep=desk.sleep)
+    desk.ledger.end(instance.id)
+    longest_s = desk.settings.max_hours * SECONDS_PER_HOUR
+    desk.ledger.begin(instance.label, instance.gpu, instance.usd_per_hour, longest_s, instance.id)
+    limits = replace(
+        limits_of(desk.settings), hopeless_s=desk.settings.schedule_s
+    )  # it is still called stopped for a while
+    rental = Rental([_as_offer(instance)], desk.clock(), signaling_port=SIGNALING_PORT, limits=limits, keep=True)
+    assert isinstance(rental.next(desk.clock()), Rent)
+    rental.on(Rented(instance.id), desk.clock())
     with Stops() as stops:
-        watch(console, rental, hands_for(vast, ledger, settings, record, rental, stops), stops)
+        watch(desk, rental, record, stops)
     outcome = rental.outcome
     assert outcome is not None
     if outcome.kind == "ready":
-        console.print("The double is ready; `make local` knows where.")
+        desk.console.print("The double is ready; `make local` knows where.")
         return 0
-    console.print(f"{outcome.reason} Instance {instance.id} is still rented; `python -m deploy down` ends it.")
+    desk.console.print(f"{outcome.reason} Instance {instance.id} is still rented; `python -m deploy down` ends it.")
     return 1
 
 
@@ -179,33 +173,30 @@ def _as_offer(instance: Instance) -> Offer:
 def down(arguments: Sequence[str]) -> int:
     """Destroy everything of ours, and say only then that nothing is left when two listings in a row show nothing."""
     _parser("down", "Destroy everything that is rented, and prove that nothing is left.").parse_args(arguments)
-    settings = Settings.load().deploy
-    console = Console(highlight=False)
-    vast = open_account(settings)
-    ledger = Ledger(settings.dir)
-    removal = Removal((), time.monotonic())
+    desk = open_desk()
+    removal = Removal((), desk.clock())
     labels: set[str] = set()
 
     def carries(instance: Instance) -> bool:
-        if not is_ours(instance, settings.label):
+        if not is_ours(instance, desk.settings.label):
             return False
         if instance.label not in labels:
             labels.add(instance.label)
-            console.print(f"Destroying instance {instance.id} ({instance.label}, {instance.gpu}) …")
+            desk.console.print(f"Destroying instance {instance.id} ({instance.label}, {instance.gpu}) …")
         return True
 
     with Stops() as stops:
-        drive(removal, Hands(vast, ledger, carries).do, stops=stops)
+        drive(removal, Hands(desk.vast, desk.ledger, carries).do, stops=stops, clock=desk.clock, pause=desk.pause)
     if removal.left is not None:
-        print(how_to_destroy(removal.left, f"{settings.label}-…"), file=sys.stderr)
+        print(how_to_destroy(removal.left, f"{desk.settings.label}-…"), file=sys.stderr)
         return 1
-    ledger.reconcile(())
+    desk.ledger.reconcile(())
     for label in labels:
-        Records(settings.dir).forget(label)
-    connection_file.remove(ROOT)
-    console.print(
-        f"Nothing is rented: no instance carries the label {settings.label}-…. "
-        f"This month ${ledger.spent_this_month_usd():.2f} were spent."
+        desk.records.forget(label)
+    connection_file.remove(desk.root)
+    desk.console.print(
+        f"Nothing is rented: no instance carries the label {desk.settings.label}-…. "
+        f"This month ${desk.ledger.spent_this_month_usd():.2f} were spent."
     )
     return 0
 
@@ -215,8 +206,8 @@ def ssh(arguments: Sequence[str]) -> int:
     parser.add_argument("instance", type=int, nargs="?")
     parser.add_argument("--print", action="store_true", help="print the command and do not run it")
     options, rest = parser.parse_known_args(arguments)
-    settings = Settings.load().deploy
-    instance = the_one(ours(open_account(settings), settings), options.instance)
+    desk = open_desk()
+    instance = the_one(ours(desk), options.instance)
     direct = instance.outside(SSH_PORT)
     host, port = (instance.address, direct) if direct and instance.address else (instance.ssh_host, instance.ssh_port)
     if not (host and port):
@@ -235,11 +226,10 @@ def ssh(arguments: Sequence[str]) -> int:
 
 def cost(arguments: Sequence[str]) -> int:
     _parser("cost", "Show what was spent this month and what runs.").parse_args(arguments)
-    settings = Settings.load().deploy
-    ledger = Ledger(settings.dir)
-    running = ours(open_account(settings), settings)
-    ledger.reconcile(running)
-    for entry in ledger.entries()[-10:]:
+    desk = open_desk()
+    running = ours(desk)
+    desk.ledger.reconcile(running)
+    for entry in desk.ledger.entries()[-10:]:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.began_s))
         hours = entry.seconds(0.0, time.time()) / SECONDS_PER_HOUR
         going = "  running" if entry.ended_s is None else ""
@@ -247,7 +237,7 @@ def cost(arguments: Sequence[str]) -> int:
         print(f"{when}  {entry.gpu or 'GPU':<16} {hours:6.2f} h  ${usd:7.2f}  {entry.label}{going}")
     rate = sum(instance.usd_per_hour for instance in running)
     print(
-        f"This month ${ledger.spent_this_month_usd():.2f} of ${settings.max_usd_per_month:.2f}; "
+        f"This month ${desk.ledger.spent_this_month_usd():.2f} of ${desk.settings.max_usd_per_month:.2f}; "
         f"at the moment ${rate:.2f} per hour. Vast.ai's own bill counts, with the traffic in it."
     )
     return 0

@@ -3,18 +3,19 @@
 from collections.abc import Callable, Sequence
 
 from deploy.console import SetupError
-from deploy.settings import DeploySettings
 from deploy.vast.account import is_ours
-from deploy.vast.client import Vast, patiently
+from deploy.vast.client import patiently
+from deploy.vast.desk import Desk
 from deploy.vast.instance import Instance
 from deploy.vast.removal import Left
 
 PAGE = "https://cloud.vast.ai/instances/"
 
 
-def ours(vast: Vast, settings: DeploySettings) -> list[Instance]:
+def ours(desk: Desk) -> list[Instance]:
     """Everything that carries our label. Raises WireError."""
-    return [instance for instance in patiently(vast.instances) if is_ours(instance, settings.label)]
+    listed = patiently(desk.vast.instances, sleep=desk.sleep)
+    return [instance for instance in listed if is_ours(instance, desk.settings.label)]
 
 
 def the_one(instances: Sequence[Instance], number: int | None) -> Instance:

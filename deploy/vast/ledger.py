@@ -97,6 +97,21 @@ class Ledger:
         ]
         self._write(entries)
 
+    def settle(self, label: str, alive: frozenset[int] | None) -> None:
+        """A rental has ended: of its label only `alive` may go on costing money; None says that this is not known."""
+        if alive is None:
+            return
+        now_s = self._now()
+        entries = [entry for entry in self.entries() if not (entry.label == label and entry.instance is None)]
+        self._write(
+            [
+                replace(entry, ended_s=now_s)
+                if entry.label == label and entry.ended_s is None and entry.instance not in alive
+                else entry
+                for entry in entries
+            ]
+        )
+
     def spent_usd(self, since_s: float) -> float:
         now_s = self._now()
         return sum(entry.usd(since_s, now_s) for entry in self.entries())

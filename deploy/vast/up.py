@@ -1,39 +1,32 @@
 """`python -m deploy up`: from a key to a double that answers, or to nothing rented."""
 
 import argparse
-import os
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from dotenv import dotenv_values
-from rich.console import Console
 
 from deploy.console import SetupError
-from deploy.settings import DeploySettings, Settings
-from deploy.vast.account import is_ours, open_account
+from deploy.settings import DeploySettings
 from deploy.vast.checking import Checking
-from deploy.vast.client import Vast, patiently
+from deploy.vast.client import patiently
+from deploy.vast.desk import Desk, open_desk
 from deploy.vast.driver import Stops, drive
-from deploy.vast.fleet import how_to_destroy
+from deploy.vast.fleet import how_to_destroy, ours
 from deploy.vast.hands import Hands
-from deploy.vast.ledger import SECONDS_PER_HOUR, Ledger, too_dear
+from deploy.vast.ledger import SECONDS_PER_HOUR, too_dear
 from deploy.vast.listening import Listening
 from deploy.vast.needs import LANGUAGE_MODEL, Needs, needs_of
 from deploy.vast.offers import Offer, Wishes, choose, countries_of, nothing_found, query
 from deploy.vast.order import PORTS_NEEDED, SIGNALING_PORT, Order, machine_environment, onstart, wishes_of
-from deploy.vast.record import Record, Records
+from deploy.vast.record import Record
 from deploy.vast.rental import Limits, Outcome, Rental
 from deploy.vast.source import Source, SourceError, find_source, git_in
 from deploy.vast.view import View, host_line, offers_table, past_lines
 from models.errors import WeightsError
 
-ROOT = Path(__file__).resolve().parents[2]
 ANSWERS_YES = frozenset(("y", "yes", "j", "ja", "т", "так"))
-WATCHED_S = 15.0 * 60
-"""How often the machine's own watchdog is late at most; what is counted in advance for the caps."""
+LATE_S = 15.0 * 60
+"""What the machine's own end can be late, with its start before it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,40 +43,38 @@ def up(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before renting")
     parser.add_argument("--keep", action="store_true", help="keep what was rented also when it fails or is stopped")
     options = parser.parse_args(arguments)
-    settings = Settings.load().deploy
-    console = Console(highlight=False)
-    vast = open_account(settings)
-    source = find(settings)
-    ledger = Ledger(settings.dir)
-    refuse_second(vast, settings, ledger)
-    market = look_around(vast, settings, ledger)
-    show_market(console, market, settings)
-    if not options.yes and not agreed(market.offers[0], settings):
-        console.print("Nothing was rented.")
+    desk = open_desk()
+    source = find(desk)
+    refuse_second(desk)
+    market = look_around(desk)
+    show_market(desk, market)
+    if not options.yes and not agreed(market.offers[0], desk.settings):
+        desk.console.print("Nothing was rented.")
         return 1
-    record = Records(settings.dir).make(settings.label, settings.room, settings.max_hours)
     with Stops() as stops:
-        outcome = rent(console, vast, settings, ledger, market, source, record, stops, keep=options.keep)
-    return tell(console, outcome, record, settings)
+        record = desk.records.make(desk.settings.label, desk.settings.room, desk.settings.max_hours)
+        rental = rent(desk, market, source, record, stops, keep=options.keep)
+    return tell(desk, rental, record)
 
 
-def find(settings: DeploySettings) -> Source:
+def find(desk: Desk) -> Source:
     """What is cloned there. Raises SetupError."""
+    settings = desk.settings
     try:
-        source = find_source(git_in(ROOT), repository=settings.repository, commit=settings.commit)
+        source = find_source(git_in(desk.root), repository=settings.repository, commit=settings.commit)
         onstart(source)
     except SourceError as error:
         raise SetupError(str(error)) from None
     return source
 
 
-def refuse_second(vast: Vast, settings: DeploySettings, ledger: Ledger) -> None:
+def refuse_second(desk: Desk) -> None:
     """One double at a time: a second one is nearly always a forgotten first one. Raises SetupError, WireError."""
-    ours = [instance for instance in patiently(vast.instances) if is_ours(instance, settings.label)]
-    ledger.reconcile(ours)
-    if ours:
+    found = ours(desk)
+    desk.ledger.reconcile(found)
+    if found:
         raise SetupError(
-            f"Instance {ours[0].id} ({ours[0].label}) is rented already; `python -m deploy status` shows it and "
+            f"Instance {found[0].id} ({found[0].label}) is rented already; `python -m deploy status` shows it and "
             "`python -m deploy down` ends it."
         )
 
@@ -111,19 +102,20 @@ def wishes(settings: DeploySettings, needs: Needs) -> Wishes:
     )
 
 
-def look_around(vast: Vast, settings: DeploySettings, ledger: Ledger) -> Market:
+def look_around(desk: Desk) -> Market:
     """The offers that suit, cheapest first, of those that the month's cap allows. Raises SetupError, WireError."""
-    model = variables().get("UNDERSTUDY_LLM__MODEL") or LANGUAGE_MODEL
+    settings = desk.settings
+    model = desk.variables.get("UNDERSTUDY_LLM__MODEL") or LANGUAGE_MODEL
     try:
         needs = needs_of(settings.services, language_model=model, vram_gib=settings.vram_gib)
     except WeightsError as error:
         raise SetupError(str(error)) from None
     wanted = wishes(settings, needs)
-    rows = patiently(lambda: vast.search(query(wanted)))
+    rows = patiently(lambda: desk.vast.search(query(wanted)), sleep=desk.sleep)
     suitable = choose(rows, wanted)
     if not suitable:
         raise SetupError(nothing_found(rows, wanted))
-    spent_usd = ledger.spent_this_month_usd()
+    spent_usd = desk.ledger.spent_this_month_usd()
     refusals = [
         too_dear(spent_usd, offer.usd_per_hour, settings.max_hours, settings.max_usd_per_month) for offer in suitable
     ]
@@ -133,13 +125,15 @@ def look_around(vast: Vast, settings: DeploySettings, ledger: Ledger) -> Market:
     return Market(paid, needs, spent_usd)
 
 
-def show_market(console: Console, market: Market, settings: DeploySettings) -> None:
-    console.print(f"{len(market.offers)} offers suit; the cheapest:")
-    console.print(offers_table(market.offers, market.needs))
-    console.print(
+def show_market(desk: Desk, market: Market) -> None:
+    settings = desk.settings
+    count = len(market.offers)
+    desk.console.print(f"{count} offers suit; the cheapest:" if count > 1 else "One offer suits:")
+    desk.console.print(offers_table(market.offers, market.needs))
+    idle = f", or {settings.idle_minutes:g} min without anybody" if settings.idle_minutes else ""
+    desk.console.print(
         f"This month ${market.spent_usd:.2f} of ${settings.max_usd_per_month:.2f} are spent. "
-        f"The machine destroys itself after {settings.max_hours:g} h"
-        + (f", or {settings.idle_minutes:g} min without anybody." if settings.idle_minutes else "."),
+        f"The machine destroys itself after {settings.max_hours:g} h{idle}.",
         style="grey54",
     )
 
@@ -160,25 +154,15 @@ def agreed(offer: Offer, settings: DeploySettings, ask: Callable[[str], str] = i
     return answer.strip().lower() in ANSWERS_YES
 
 
-def rent(
-    console: Console,
-    vast: Vast,
-    settings: DeploySettings,
-    ledger: Ledger,
-    market: Market,
-    source: Source,
-    record: Record,
-    stops: Stops,
-    *,
-    keep: bool,
-) -> Outcome:
+def rent(desk: Desk, market: Market, source: Source, record: Record, stops: Stops, *, keep: bool = False) -> Rental:
     """Drive one rental to its end."""
+    settings = desk.settings
     order = Order(
         label=record.label,
         image=settings.image,
         disk_gib=settings.disk_gib,
         source=source,
-        environment=wishes_of(variables())
+        environment=wishes_of(desk.variables)
         | machine_environment(
             label=record.label,
             services=settings.services,
@@ -187,53 +171,46 @@ def rent(
             idle_minutes=settings.idle_minutes,
             warn_minutes=settings.warn_minutes,
         ),
-        secrets=record.secrets() | hub_token(settings),
+        secrets=record.secrets() | hub_token(desk),
     )
     limits = limits_of(settings)
-    rental = Rental(market.offers, time.monotonic(), signaling_port=SIGNALING_PORT, limits=limits, keep=keep)
-    longest_s = settings.max_hours * SECONDS_PER_HOUR + WATCHED_S
-    hands = hands_for(vast, ledger, settings, record, rental, stops, order=order, longest_s=longest_s)
-    watch(console, rental, hands, stops)
-    assert rental.outcome is not None
-    return rental.outcome
+    rental = Rental(market.offers, desk.clock(), signaling_port=SIGNALING_PORT, limits=limits, keep=keep)
+    watch(desk, rental, record, stops, order=order)
+    return rental
 
 
-def hands_for(
-    vast: Vast,
-    ledger: Ledger,
-    settings: DeploySettings,
-    record: Record,
-    rental: Rental,
-    stops: Stops,
-    *,
-    order: Order | None = None,
-    longest_s: float = 0.0,
-) -> Hands:
-    """What does the steps of a rental whose record this is."""
+def watch(desk: Desk, rental: Rental, record: Record, stops: Stops, *, order: Order | None = None) -> None:
+    """Drive a rental and show it; what took how long stays on the screen."""
 
     def tell_note(line: str) -> None:
         rental.note = line
 
-    return Hands(
-        vast,
-        ledger,
+    settings = desk.settings
+    hands = Hands(
+        desk.vast,
+        desk.ledger,
         lambda instance: instance.label == record.label,
         order=order,
-        longest_s=longest_s,
-        listen=Listening(vast, record),
-        check=Checking(record, ROOT, limit_s=settings.check_s, stopped=lambda: stops.count > 0, tell=tell_note),
+        longest_s=settings.max_hours * SECONDS_PER_HOUR + LATE_S,
+        listen=Listening(desk.vast, record),
+        check=Checking(
+            record,
+            desk.root,
+            limit_s=settings.check_s,
+            stopped=lambda: stops.count > 0,
+            tell=tell_note,
+            command=desk.check_command,
+        ),
+        sleep=desk.sleep,
     )
-
-
-def watch(console: Console, rental: Rental, hands: Hands, stops: Stops) -> None:
-    """Drive a rental and show it; what took how long stays on the screen."""
-    view = View(console)
+    view = View(desk.console, desk.clock)
     view.stopping = lambda: stops.count > 0
     with view.shown(rental):
-        drive(rental, hands.do, stops=stops, show=view.update)
-    console.print(host_line(rental), style="bold")
-    for line in past_lines(rental):
-        console.print(f"  {line}", style="grey54")
+        drive(rental, hands.do, stops=stops, clock=desk.clock, pause=desk.pause, show=view.update)
+    if desk.console.is_terminal:
+        desk.console.print(host_line(rental), style="bold")
+        for line in past_lines(rental):
+            desk.console.print(f"  {line}", style="grey54")
 
 
 def limits_of(settings: DeploySettings) -> Limits:
@@ -246,33 +223,43 @@ def limits_of(settings: DeploySettings) -> Limits:
     )
 
 
-def hub_token(settings: DeploySettings, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    token = settings.hf_token.get_secret_value() if settings.hf_token else environ.get("HF_TOKEN", "")
+def hub_token(desk: Desk) -> dict[str, str]:
+    """For weights whose terms were accepted."""
+    of_settings = desk.settings.hf_token
+    token = of_settings.get_secret_value() if of_settings else desk.variables.get("HF_TOKEN")
     return {"HF_TOKEN": token} if token else {}
 
 
-def variables() -> dict[str, str | None]:
-    """What this checkout's .env and the environment set; the environment wins."""
-    return {**dotenv_values(ROOT / ".env"), **os.environ}
-
-
-def tell(console: Console, outcome: Outcome, record: Record, settings: DeploySettings) -> int:
+def tell(desk: Desk, rental: Rental, record: Record) -> int:
     """Say how it ended; the exit status."""
+    outcome = rental.outcome
+    assert outcome is not None
+    desk.ledger.settle(record.label, _may_live(outcome))
     if outcome.left is not None:
-        console.print(how_to_destroy(outcome.left, record.label), style="bold #facc15")
+        desk.console.print(how_to_destroy(outcome.left, record.label), style="bold #facc15", markup=False)
     if outcome.kind != "ready":
         if outcome.left is None:
-            Records(settings.dir).forget(record.label)
-            console.print(f"{outcome.reason} Nothing is rented: no instance carries the label {record.label}.")
+            desk.records.forget(record.label)
+            sentence = f"{outcome.reason} Nothing is rented: no instance carries the label {record.label}."
         else:
-            console.print(outcome.reason)
+            sentence = outcome.reason
+        desk.console.print(sentence, markup=False)
         return 130 if outcome.kind == "interrupted" else 1
     assert outcome.instance is not None
-    connection = record.connection(outcome.instance)
-    console.print(
+    desk.console.print(
         f"\nThe double is ready on instance {outcome.instance.id}, ${outcome.instance.usd_per_hour:.2f} per hour.\n\n"
         f"  make local          be in a call as your double\n"
         f"  make undeploy-gpu   end it, and all costs\n"
     )
-    console.print(f"Whoever has this line is let in; keep it to yourself:\n\n{connection}\n", soft_wrap=True)
+    connection = record.connection(outcome.instance)
+    print(f"Whoever has this line is let in; keep it to yourself:\n\n{connection}\n", file=desk.console.file)
     return 0
+
+
+def _may_live(outcome: Outcome) -> frozenset[int] | None:
+    """The instances that may go on costing money; None when it is not known which."""
+    left = outcome.left
+    if left is not None and not left.certain:
+        return None
+    kept = frozenset(left.instances if left else ())
+    return kept | {outcome.instance.id} if outcome.instance else kept

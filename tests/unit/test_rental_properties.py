@@ -197,7 +197,7 @@ worlds = st.builds(
 stops = st.lists(st.one_of(st.integers(0, 12), st.integers(0, 400)), max_size=4)
 
 
-@settings(max_examples=3_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1_500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds, interrupts=stops)
 def test_nothing_stays_rented_that_the_user_is_not_told_of(world: World, interrupts: list[int]) -> None:
     rental = Rental([offer(n) for n in range(5)], 0.0, signaling_port=PORT, limits=Limits())
@@ -223,7 +223,7 @@ def test_what_is_kept_on_request_is_named(world: World, interrupts: list[int]) -
     assert told(rental.outcome.left, world.rented - ({ready.id} if ready else set()))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(world=worlds, count=st.integers(0, 5))
 def test_down_proves_that_nothing_is_left_or_says_what_is(world: World, count: int) -> None:
     world.hosts = {number: Host(0.0, "well", 0.0) for number in range(count)}
