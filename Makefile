@@ -3,7 +3,7 @@ PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) deploy/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run local avatar setup test check bench fetch clean
+.PHONY: help run local avatar setup test machine check bench fetch clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -22,6 +22,9 @@ setup: ## Set up the virtual environment only
 
 test: ## Set up and run the tests of a machine without a GPU (ARGS="-k name" goes to pytest)
 	@$(BOOTSTRAP) test $(ARGS)
+
+machine: ## Rehearse the start of a rented machine: from a clone to a call, twice (3 min)
+	@$(BOOTSTRAP) machine $(ARGS)
 
 check: ## Check format, lint and types
 	@$(BOOTSTRAP) check

@@ -32,6 +32,7 @@ def run_command(name: str, arguments: list[str]) -> int:
         "avatar": avatar,
         "setup": setup,
         "test": test,
+        "machine": machine,
         "check": check,
         "bench": bench,
         "fetch": fetch,
@@ -108,6 +109,14 @@ def test(arguments: list[str]) -> int:
         return status
     suites = [f"tests/{suite}" for suite in SUITES if any((ROOT / "tests" / suite).glob("test_*.py"))]
     return _call(environment, "-m", "pytest", "-q", "-W", "error", "--durations=10", *suites, *arguments)
+
+
+def machine(arguments: list[str]) -> int:
+    """Rehearse the start of a rented machine here, with the embedded engines."""
+    environment = _environment(("dev",))
+    if status := _call(environment, "-m", "models", "fetch", "embedded"):
+        return status
+    return _call(environment, "-m", "pytest", "-q", "-W", "error", "--durations=10", "tests/machine", *arguments)
 
 
 def check(_: list[str]) -> int:

@@ -88,9 +88,9 @@ sites=("${PIP_INDEX_URL:-https://pypi.org/simple/}" "${HF_ENDPOINT:-https://hugg
 if [[ -z $probe ]]; then
     tell network note "No Python is here yet that could ask; apt will show whether there is a network."
 elif reaches_network "$probe" "${sites[@]}"; then
-    tell network done
+    tell network "done"
 elif [[ -f .venv/understudy.json ]]; then
-    tell network done "nothing outside answers; going on with what is here"
+    tell network "done" "nothing outside answers; going on with what is here"
 else
     give_up network "This machine reaches nothing outside (${sites[*]} do not answer); rent another one, or set a proxy."
 fi
@@ -135,6 +135,6 @@ if [[ -n $gpu ]]; then
     [[ $answer == 0 ]] || give_up packages "The GPU cannot be used (CUDA's first call answers $answer); rent another machine, or look at its driver."
     limit_threads
 fi
-tell packages done "$("$python" --version)${gpu:+, $(nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null | paste -sd ';' -)}"
+tell packages "done" "$("$python" --version)${gpu:+, $(nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null | paste -sd ';' -)}"
 
 exec "$python" deploy/bootstrap.py serve "$@"

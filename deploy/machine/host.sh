@@ -24,7 +24,8 @@ import_environment() { # FILE
 link_libcuda() { # FOLDER...
     local folder found
     for folder in "$@"; do
-        found=$(find "$folder" -maxdepth 1 -name 'libcuda.so*' ! -name '*.1.1' 2>/dev/null | sort | tail -n 1)
+        [[ -d $folder ]] || continue
+        found=$(find "$folder" -maxdepth 1 -name 'libcuda.so*' -xtype f | sort | tail -n 1)
         [[ -n $found ]] || continue
         [[ -e $folder/libcuda.so.1 ]] || ln -sf "$(basename -- "$found")" "$folder/libcuda.so.1"
         [[ -e $folder/libcuda.so ]] || ln -sf libcuda.so.1 "$folder/libcuda.so"

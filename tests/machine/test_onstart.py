@@ -1,7 +1,7 @@
 """deploy/onstart.sh for real: from `git clone` to a double that can be met, and once more.
 
-The embedded engines take the place of the GPU's. The clone has a home and a state of its own; wheels and weights of this
-user are shared, so that the first start takes a minute and not ten.
+The embedded engines take the place of the GPU's. The clone has a home and a state of its own; wheels and weights of
+this user are shared, so that the first start takes a minute and not ten.
 """
 
 import json
