@@ -36,7 +36,9 @@ tell() { # PHASE STATE [TEXT]
     line="==> $(date -u +%Y-%m-%dT%H:%M:%SZ) $1 $2${3:+: $3}"
     echo "$line"
     echo "$line" >>"$progress"
-    if [[ -n ${CONTAINER_ID:-} && $$ != 1 && -w /proc/1/fd/1 ]]; then echo "$line" >/proc/1/fd/1; fi
+    if [[ -n ${CONTAINER_ID:-} && -w /proc/1/fd/1 && ! /proc/1/fd/1 -ef /proc/$$/fd/1 ]]; then
+        echo "$line" >>/proc/1/fd/1
+    fi
 }
 
 give_up() { # PHASE SENTENCE

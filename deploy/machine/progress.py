@@ -8,7 +8,7 @@ Whoever rents the machine reads the same lines from its log. deploy/onstart.sh w
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,11 +56,11 @@ class Progress:
         file: Path,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        out: Callable[[str], None] = say,
+        out: Callable[[str], None] | None = None,
     ) -> None:
         self._file = file
         self._now = now
-        self._out = out
+        self._out = out or say_on_the_machine
 
     def began(self, phase: str, text: str = "") -> None:
         self._tell(phase, "began", text)
@@ -97,6 +97,17 @@ class Progress:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
+
+
+def say_on_the_machine(line: str, container_log: Path = Path("/proc/1/fd/1")) -> None:
+    """Print, and on a rented machine write into the container's log too: only process 1 writes there by itself."""
+    say(line)
+    if not os.environ.get("CONTAINER_ID"):
+        return
+    with suppress(OSError):
+        if not os.path.samestat(os.fstat(1), container_log.stat()):
+            with container_log.open("a", encoding="utf-8") as log:
+                log.write(f"{line}\n")
 
 
 def begin_anew(file: Path) -> None:

@@ -11,7 +11,16 @@ from deploy.certificate import Certificate, ensure
 from deploy.console import SetupError
 from deploy.machine.environment import certificate_of, connection, reach, service_environment
 from deploy.machine.keys import MADE
-from deploy.machine.progress import MAX_BYTES, PHASES, Line, Progress, begin_anew, last_lines, parse_line
+from deploy.machine.progress import (
+    MAX_BYTES,
+    PHASES,
+    Line,
+    Progress,
+    begin_anew,
+    last_lines,
+    parse_line,
+    say_on_the_machine,
+)
 from deploy.machine.readiness import STARTS_ALLOWED, NotReady, wait_until_ready
 from deploy.machine.services import environment_of, machine_services, performer_alone
 from deploy.machine.settings import MachineSettings
@@ -238,3 +247,16 @@ def test_the_services_of_a_machine_in_order() -> None:
     bare = machine_services(settings, (performer_alone(settings),), turn_configuration=None)
     assert "turn" not in [one.name for one in bare]
     assert list(PHASES)[-1] == "ready"
+
+
+def test_a_rented_machine_tells_the_log_of_its_container_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "stdout-of-process-1"
+    log.touch()
+    say_on_the_machine("one", log)
+    monkeypatch.setenv("CONTAINER_ID", "7")
+    say_on_the_machine("two", log)
+    say_on_the_machine("three", tmp_path / "nowhere" / "none")
+    assert log.read_text() == "two\n"
+    assert capsys.readouterr().out == "one\ntwo\nthree\n"
