@@ -139,10 +139,17 @@ def fix_ports(connection: RTCPeerConnection, ports: MediaPorts) -> None:
     gatherer.getLocalCandidates = get_local_candidates
 
 
-def is_relayed(connection: RTCPeerConnection) -> bool:
-    """Whether the packets of `connection` go through a TURN server now; a browser may change that during a call."""
+def is_relayed(connection: RTCPeerConnection, ports: MediaPorts | None = None) -> bool:
+    """Whether the packets of `connection` go through a TURN server now; a browser may change that during a call.
+
+    What comes to one of the fixed `ports` from this machine itself comes from the TURN server beside the performer,
+    also before the viewer has said so.
+    """
     pair = _ice_transport(connection)._connection._nominated.get(COMPONENT)
-    return pair is not None and "relay" in (pair.local_candidate.type, pair.remote_candidate.type)
+    if pair is None:
+        return False
+    beside = ports is not None and pair.remote_addr[0] == ports.place.address
+    return beside or "relay" in (pair.local_candidate.type, pair.remote_candidate.type)
 
 
 def _announced(candidate: RTCIceCandidate, place: Place) -> list[RTCIceCandidate]:

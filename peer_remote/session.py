@@ -56,6 +56,7 @@ class Session:
         self.peer_id = peer_id
         self.role = role
         self._seat = seat
+        self._media_ports = media_ports
         self._tasks = tasks
         self._make_listener = listener
         self._listener: Listener | None = None
@@ -91,7 +92,7 @@ class Session:
     @property
     def relayed(self) -> bool:
         """Whether that goes through a TURN server."""
-        return is_relayed(self._connection)
+        return is_relayed(self._connection, self._media_ports)
 
     @property
     def dropped_beats(self) -> int:

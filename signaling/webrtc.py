@@ -16,8 +16,13 @@ def peer_connection(ice_servers: tuple[IceServer, ...]) -> RTCPeerConnection:
     All media and the data channel share one transport, and so one UDP port. Add tracks and transceivers before the data
     channel: the other way round aiortc 1.16 takes the shared transport for one that is not needed and closes it.
     """
-    servers = [RTCIceServer(list(server.urls), server.username, server.credential) for server in ice_servers]
-    return RTCPeerConnection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    return RTCPeerConnection(
+        RTCConfiguration(as_aiortc_takes_them(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    )
+
+
+def as_aiortc_takes_them(ice_servers: tuple[IceServer, ...]) -> list[RTCIceServer]:
+    return [RTCIceServer(list(server.urls), server.username, server.credential) for server in ice_servers]
 
 
 async def add_candidate(connection: RTCPeerConnection, message: Candidate) -> None:

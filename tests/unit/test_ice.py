@@ -162,5 +162,6 @@ async def test_a_relay_shows_in_the_selected_pair(local: str, remote: str, relay
     protocol.local_candidate = Candidate("1", 1, "udp", 1, HERE, 1, local)
     agent._nominated[1] = CandidatePair(protocol, Candidate("2", 1, "udp", 1, HERE, 2, remote))
     assert is_relayed(connection) is relayed
+    assert is_relayed(connection, on(40000)), "the TURN server beside the performer"
     agent._nominated.clear()
     await connection.close()
