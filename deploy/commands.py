@@ -11,10 +11,10 @@ from pathlib import Path
 from deploy.console import SetupError, say
 from deploy.environment import Environment
 from deploy.serve import serve
-from deploy.system import Apt, require_browser, require_libraries, require_sound_server
+from deploy.system import Apt, require_browser, require_libraries, require_network_lab, require_sound_server
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITES = ("unit", "component", "contract", "loopback", "browser")
+SUITES = ("unit", "component", "contract", "loopback", "nat", "browser")
 """The tests of a machine without a GPU."""
 BENCH_NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "musetalk": (("dev", "musetalk"), ()),
@@ -104,6 +104,7 @@ def test(arguments: list[str]) -> int:
     apt = Apt()
     require_browser(apt)
     require_sound_server(apt)
+    require_network_lab(apt)
     environment = _environment(("dev", "musetalk"))
     if status := _call(environment, "-m", "models", "fetch", "embedded", "tests"):
         return status

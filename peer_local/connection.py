@@ -53,6 +53,7 @@ class Connection:
         self._peer.addTransceiver("audio", "recvonly")
         self._peer.addTransceiver("video", "recvonly")
         self._channel = self._peer.createDataChannel(protocol.CHANNEL_LABEL)
+        webrtc.gather_quickly(self._peer)
         relays = [server for server in ice_servers if is_relay(server)]
         self._relay = LateRelay(self._peer, relays[0], patience_s=patience_s) if relays else None
         self._relaying: asyncio.Task[None] | None = None

@@ -73,7 +73,9 @@ class Session:
         video = self._connection.addTrack(face)
         bound_when_relayed(video, lambda: self.relayed)
         report_media_time(video, face, clock_hz=VIDEO_CLOCK_HZ)
-        if media_ports is not None:
+        if media_ports is None:
+            webrtc.gather_quickly(self._connection)
+        else:
             fix_ports(self._connection, media_ports)
         bear_lost_pictures()
         if video_codec is not None:

@@ -1,6 +1,8 @@
 """What both peers do alike with aiortc: ICE servers and trickled candidates. The service itself needs none of it."""
 
 import logging
+from functools import partial
+from typing import Any
 
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.sdp import candidate_from_sdp
@@ -8,6 +10,9 @@ from aiortc.sdp import candidate_from_sdp
 from signaling.protocol import Candidate, IceServer
 
 logger = logging.getLogger(__name__)
+
+GATHERING_S = 1.5
+"""For STUN and TURN servers to answer, which takes up to three round trips; aioice waits 5 s for one that is dead."""
 
 
 def peer_connection(ice_servers: tuple[IceServer, ...]) -> RTCPeerConnection:
@@ -19,6 +24,15 @@ def peer_connection(ice_servers: tuple[IceServer, ...]) -> RTCPeerConnection:
     return RTCPeerConnection(
         RTCConfiguration(as_aiortc_takes_them(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
     )
+
+
+def gather_quickly(connection: RTCPeerConnection) -> None:
+    """Wait no longer than GATHERING_S for servers that do not answer; call it after the first track was added.
+
+    Touches a name of aioice that is not documented, and raises AttributeError when that has changed.
+    """
+    agent: Any = connection.getTransceivers()[0].sender.transport.transport._connection
+    agent.get_component_candidates = partial(agent.get_component_candidates, timeout=GATHERING_S)
 
 
 def as_aiortc_takes_them(ice_servers: tuple[IceServer, ...]) -> list[RTCIceServer]:
