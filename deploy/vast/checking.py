@@ -80,6 +80,7 @@ class Checking:
             finally:
                 _end(process)
                 reader.join(KILL_S)
+                process.stdout.close()
             if status is None:
                 return "you stopped it" if self._stopped() else f"the test call took longer than {self._limit_s:.0f} s"
             if status == 0:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from rich.table import Table
 
@@ -21,7 +22,6 @@ from deploy.vast.fleet import age_h, how_to_destroy, ours, the_one
 from deploy.vast.hands import Hands
 from deploy.vast.instance import Instance
 from deploy.vast.ledger import SECONDS_PER_HOUR
-from deploy.vast.listening import read_health
 from deploy.vast.offers import Offer
 from deploy.vast.order import SIGNALING_PORT
 from deploy.vast.removal import Removal
@@ -32,6 +32,8 @@ from deploy.vast.up import limits_of, look_around, show_market, watch
 SSH_PORT = 22
 FOLLOW_S = 5.0
 LOG_LINES = 200
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""A host's clock and ours."""
 STOPPED_LONGEST_S = 30 * 24 * 3_600.0
 """How long a stopped machine's disk is counted when nobody looks."""
 
@@ -68,7 +70,7 @@ def status(arguments: Sequence[str]) -> int:
 
 def _state(instance: Instance, desk: Desk) -> dict[str, object]:
     record = desk.records.find(instance.label)
-    health = read_health(instance, record) if record is not None and instance.status == "running" else None
+    health = desk.health(instance, record) if record is not None and instance.status == "running" else None
     hours = age_h(instance, time.time)
     return {
         "instance": instance.id,
@@ -136,6 +138,7 @@ def start(arguments: Sequence[str]) -> int:
     record = desk.records.find(instance.label)
     if record is None:
         raise SetupError(f"{instance.label} was rented from another machine, which alone has its key; start it there.")
+    asked = datetime.now(UTC)
     patiently(lambda: desk.vast.start(instance.id), sleep=desk.sleep)
     desk.ledger.end(instance.id)
     longest_s = desk.settings.max_hours * SECONDS_PER_HOUR
@@ -147,7 +150,7 @@ def start(arguments: Sequence[str]) -> int:
     assert isinstance(rental.next(desk.clock()), Rent)
     rental.on(Rented(instance.id), desk.clock())
     with Stops() as stops:
-        watch(desk, rental, record, stops)
+        watch(desk, rental, record, stops, since=asked - CLOCKS_DIFFER)
     outcome = rental.outcome
     assert outcome is not None
     if outcome.kind == "ready":

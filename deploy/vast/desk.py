@@ -14,6 +14,7 @@ from deploy.vast.account import open_account
 from deploy.vast.checking import COMMAND
 from deploy.vast.client import Vast
 from deploy.vast.ledger import Ledger
+from deploy.vast.listening import Health, read_health
 from deploy.vast.record import Records
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,8 @@ class Desk:
     sleep: Callable[[float], None] = time.sleep
     pause: Callable[[float], None] | None = None
     """How a rental waits; None is a wait that ends with a signal."""
+    health: Health = read_health
+    """How the double itself is asked."""
     check_command: Sequence[str] = COMMAND
     variables: Mapping[str, str | None] = field(default_factory=dict)
     """What the environment and .env set."""

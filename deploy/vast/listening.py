@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime
 
 from deploy.local import performer_is_there
 from deploy.machine.progress import Line, parse_line
@@ -23,10 +24,12 @@ Health = Callable[[Instance, Record], dict[str, object] | None]
 class Listening:
     """To one rental after the other."""
 
-    def __init__(self, vast: Vast, record: Record, health: Health | None = None) -> None:
+    def __init__(self, vast: Vast, record: Record, health: Health, *, since: datetime | None = None) -> None:
+        """`since`: what was logged before belongs to an earlier start of the same container."""
         self._vast = vast
         self._record = record
-        self._health = health or read_health
+        self._health = health
+        self._since = since
         self._instance: int | None = None
         self._text = ""
         self._said = 0
@@ -41,7 +44,7 @@ class Listening:
         if text != self._text:
             self._text = text
             self._said += 1
-        line = newest(text)
+        line = newest(text, self._since)
         ready = line is not None and (line.phase, line.state) == ("ready", "done")
         ready = ready or performer_is_there(self._health(instance, self._record), self._record.room)
         if line is None:
@@ -50,12 +53,14 @@ class Listening:
         return Heard(line.phase, line.text, self._said, failed, ready)
 
 
-def newest(log: str) -> Line | None:
+def newest(log: str, since: datetime | None = None) -> Line | None:
     """The last event in a log, or None while there is none. A host may write each line twice."""
     found = None
     for text in log.splitlines():
         line = parse_line(text.strip())
-        if line is not None and (found is None or line.at >= found.at):
+        if line is None or (since is not None and line.at < since):
+            continue
+        if found is None or line.at >= found.at:
             found = line
     return found
 

@@ -41,10 +41,10 @@ class Removal:
         """Instance → when its destruction was accepted."""
         self._listed: frozenset[int] | None = None
         """By the last listing; None before the first one."""
-        self._complete = False
-        """Whether the last listing came late enough to show everything."""
         self._look_s = now_s
-        self._failures = 0
+        self._not_destroyed = 0
+        self._unseen = 0
+        """Failures in a row."""
         self._proofs = 0
         self._interruptions = 0
         self._not_before_s = not_before_s
@@ -74,15 +74,17 @@ class Removal:
             case Destroyed(instance):
                 self._due.pop(instance, None)
                 self._asked[instance] = now_s
-                self._failures = 0
+                self._not_destroyed = 0
             case NotDestroyed(instance, reason):
-                self._due[instance] = now_s + self._back_off()
+                self._due[instance] = now_s + _back_off_s(self._not_destroyed)
+                self._not_destroyed += 1
                 self._reason = reason
             case Seen(instances):
-                self._failures = 0
+                self._unseen = 0
                 self._see(frozenset(instance.id for instance in instances), now_s)
             case Unseen(reason):
-                self._look_s = now_s + self._back_off()
+                self._look_s = now_s + _back_off_s(self._unseen)
+                self._unseen += 1
                 self._reason = reason
             case _:
                 raise AssertionError(f"{event} is no answer to a removal's step")
@@ -96,11 +98,12 @@ class Removal:
     def give_up(self, reason: str) -> None:
         """Stop here; `left` says what may be left."""
         unproved = {*self._due, *self._asked, *(self._listed or ())}
-        self.left = Left(tuple(sorted(unproved)), self._complete, reason)
+        # One empty listing is no proof, and a rent without an answer has no number yet.
+        certain = bool(unproved) and self._listed is not None and self._not_before_s == 0.0
+        self.left = Left(tuple(sorted(unproved)), certain, reason.rstrip("."))
 
     def _see(self, listed: frozenset[int], now_s: float) -> None:
         self._listed = listed
-        self._complete = now_s >= self._not_before_s
         self._look_s = now_s + LOOK_S
         for instance in listed:
             asked_s = self._asked.get(instance)
@@ -113,6 +116,6 @@ class Removal:
             self._proofs += 1
             self.proved = self._proofs >= PROOFS
 
-    def _back_off(self) -> float:
-        self._failures += 1
-        return min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2.0 ** min(self._failures - 1, 8))
+
+def _back_off_s(failures: int) -> float:
+    return min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2.0 ** min(failures, 8))

@@ -166,6 +166,7 @@ class Rental:
         if self.stage == "removing":
             assert self._removal is not None
             self._removal.on(event, now_s)
+            self.note = event.reason if isinstance(event, NotDestroyed | Unseen) else ""
             return
         match event:
             case Rented(instance):
@@ -281,8 +282,9 @@ class Rental:
                 return f"it was not ready after {limits.setup_s / 60:.0f} minutes"
             if now_s - self._alive_s >= limits.silent_s:
                 return f"it said nothing new for {limits.silent_s / 60:.0f} minutes"
-            ports = self.instance.outside(self._port) if self.instance is not None else None
-            if ports is None and now_s - self._running_s >= PORTS_S:
+            mine = self.instance
+            closed = mine is not None and mine.status == "running" and mine.outside(self._port) is None
+            if closed and now_s - self._running_s >= PORTS_S:
                 return "the host opened no port to it"
         elif self._loading_s is not None:
             if now_s - self._loading_s >= limits.loading_s:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from deploy.console import SetupError
 from deploy.settings import DeploySettings
@@ -179,8 +180,16 @@ def rent(desk: Desk, market: Market, source: Source, record: Record, stops: Stop
     return rental
 
 
-def watch(desk: Desk, rental: Rental, record: Record, stops: Stops, *, order: Order | None = None) -> None:
-    """Drive a rental and show it; what took how long stays on the screen."""
+def watch(
+    desk: Desk,
+    rental: Rental,
+    record: Record,
+    stops: Stops,
+    *,
+    order: Order | None = None,
+    since: datetime | None = None,
+) -> None:
+    """Drive a rental and show it; what took how long stays on the screen. `since`: see Listening."""
 
     def tell_note(line: str) -> None:
         rental.note = line
@@ -192,7 +201,7 @@ def watch(desk: Desk, rental: Rental, record: Record, stops: Stops, *, order: Or
         lambda instance: instance.label == record.label,
         order=order,
         longest_s=settings.max_hours * SECONDS_PER_HOUR + LATE_S,
-        listen=Listening(desk.vast, record),
+        listen=Listening(desk.vast, record, desk.health, since=since),
         check=Checking(
             record,
             desk.root,
@@ -236,14 +245,16 @@ def tell(desk: Desk, rental: Rental, record: Record) -> int:
     assert outcome is not None
     desk.ledger.settle(record.label, _may_live(outcome))
     if outcome.left is not None:
-        desk.console.print(how_to_destroy(outcome.left, record.label), style="bold #facc15", markup=False)
+        desk.console.print(
+            how_to_destroy(outcome.left, record.label), style="bold #facc15", markup=False, soft_wrap=True
+        )
     if outcome.kind != "ready":
         if outcome.left is None:
             desk.records.forget(record.label)
             sentence = f"{outcome.reason} Nothing is rented: no instance carries the label {record.label}."
         else:
             sentence = outcome.reason
-        desk.console.print(sentence, markup=False)
+        desk.console.print(sentence, markup=False, soft_wrap=True)
         return 130 if outcome.kind == "interrupted" else 1
     assert outcome.instance is not None
     desk.console.print(

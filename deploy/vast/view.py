@@ -121,7 +121,7 @@ class View:
     def update(self) -> None:
         """Something may have changed; says so where there is no terminal."""
         rental = self.rental
-        if rental is None or self._console.is_terminal:
+        if rental is None or self._console.is_terminal or rental.stage == "ended":
             return
         now_s = self._clock()
         phase, said_s = self._said
