@@ -56,19 +56,6 @@ async def test_the_pinned_certificate_lets_in(tmp_path: Path) -> None:
         assert isinstance(await first(peer), Welcome)
 
 
-async def test_a_peer_that_leaves_leaves_no_error_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    mine = ensure(tmp_path)
-    async with secure(mine) as server:
-        for _ in range(3):
-            async with client(server, [], pin=mine.pin) as peer:
-                await first(peer)
-        async with asyncio.timeout(PATIENCE_S):
-            while "peer_left" not in caplog.text:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-    assert not [record for record in caplog.records if record.levelname == "ERROR"]
-
-
 @pytest.mark.parametrize(
     ("pinned", "sentence"),
     [
