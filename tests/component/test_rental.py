@@ -1,11 +1,7 @@
 """`make deploy-gpu` before a Vast.ai that does what the real one does: what is rented, what is said, what is left."""
 
 import json
-import os
-import signal
 import stat
-import subprocess
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +11,11 @@ import pytest
 
 from deploy.console import SetupError
 from deploy.vast import commands
-from deploy.vast.driver import SIGNALS
 from deploy.vast.up import look_around, refuse_second
 from signaling import auth
 from signaling.connection_string import ConnectionString
-from tests.rental_world import GOOD, UNWELL, progress, world
-from tests.vast_api import KEY, FakeVast, Fault, Plan, offer, serving
+from tests.rental_world import UNWELL, progress, world
+from tests.vast_api import KEY, Fault, Plan
 
 DOWN: tuple[Fault, ...] = ("500",) * 200
 
@@ -256,40 +251,6 @@ def test_status_and_cost_tell_what_runs(
     assert "ready done" in capsys.readouterr().out
     assert commands.ssh(["--print"]) == 0
     assert capsys.readouterr().out.startswith("ssh -p ")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal of POSIX")
-def test_a_program_that_is_told_to_end_destroys_what_it_rented(tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "published"], check=True)
-    with serving(FakeVast(offers=[offer(1)], plans={1: GOOD})) as fake:
-        environment = {
-            **os.environ,
-            "VAST_URL": fake.url,
-            "VAST_API_KEY": KEY,
-            "UNDERSTUDY_DEPLOY__DIR": str(tmp_path / "rental"),
-            "UNDERSTUDY_DEPLOY__REPOSITORY": "https://example.org/double",
-            "UNDERSTUDY_DEPLOY__COMMIT": "a" * 40,
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"url.{tmp_path}/published.insteadOf",
-            "GIT_CONFIG_VALUE_0": "https://example.org/double",
-        }
-        command = [sys.executable, "-m", "deploy", "up", "--yes"]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "wait for the host" in line:
-                break
-        assert fake.rented
-        process.send_signal(signal.SIGTERM)
-        said = process.stdout.read()
-        process.stdout.close()
-        assert process.wait(30) == 130
-        assert not fake.rented and "Nothing is rented" in said and KEY not in said
-
-
-def test_the_terminals_end_counts_as_a_wish_to_end() -> None:
-    assert {signal.SIGINT, signal.SIGTERM} < set(SIGNALS) or sys.platform == "win32"
-    assert not hasattr(signal, "SIGHUP") or signal.SIGHUP in SIGNALS
 
 
 def _order(**changes: Any) -> dict[str, Any]:
