@@ -160,7 +160,7 @@ def test_secrets_are_in_no_file_that_others_read_and_in_no_list_of_processes(pre
             text = file.read_text(errors="replace")
             assert not [key for key in keys if key in text], file
             assert "PRIVATE KEY" not in text, file
-    for log in (prefix.state / "log").iterdir():
+    for log in filter(Path.is_file, (prefix.state / "log").rglob("*")):
         text = log.read_text(errors="replace")
         assert not [key for key in keys if key in text], log
     for line in Path("/proc").glob("[0-9]*/cmdline"):
