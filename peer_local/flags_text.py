@@ -19,7 +19,7 @@ from peer_local.flags import Flags, Setting, settings_of
 from signaling.settings import PREFIX, StrictSettings
 
 Source = str
-"""default, environment, flag, or the name of a file."""
+"""default, environment, flag, the name of a file, or the connection string, which carries several settings."""
 
 HIDDEN = "****"
 """Written in place of a secret."""
@@ -64,7 +64,7 @@ def config_text(settings: StrictSettings, flags: Flags) -> str:
         value = getattr(getattr(settings, setting.section), setting.key)
         commented = "# " if value is None or setting.is_secret else ""
         text = "" if value is None else HIDDEN if setting.is_secret else _written(setting, value)
-        lines.append(f"{commented}{setting.variable}={text}  # {sources.of(setting)}")
+        lines.append(f"{commented}{setting.variable}={text}  # {sources.of(setting, value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -76,13 +76,17 @@ class _Sources:
         self._environment = _keys(os.environ)
         self._files = {file.name: _keys(dotenv_values(file)) for file in reversed(model.env_files()) if file.is_file()}
 
-    def of(self, setting: Setting) -> Source:
+    def of(self, setting: Setting, value: Any) -> Source:
         if setting.key in self._flags.get(setting.section, {}):
             return "flag"
         where = (setting.section, setting.key)
         if where in self._environment:
             return "environment"
-        return next((name for name, keys in self._files.items() if where in keys), "default")
+        for name, keys in self._files.items():
+            if where in keys:
+                return name
+        usual = setting.field.get_default(call_default_factory=True, validated_data={})
+        return "default" if value == usual else "connection"
 
 
 def _keys(variables: Mapping[str, str | None]) -> set[tuple[str, str]]:
