@@ -32,6 +32,9 @@ def run_command(name: str, arguments: list[str]) -> int:
         "avatar": avatar,
         "setup": setup,
         "test": test,
+        "deploy-gpu": lambda words: deploy(["up", *words]),
+        "undeploy-gpu": lambda words: deploy(["down", *words]),
+        "deploy": deploy,
         "machine": machine,
         "check": check,
         "bench": bench,
@@ -81,12 +84,26 @@ def _launch(arguments: list[str], *, weights: str = "embedded") -> int:
     environment = _environment(("musetalk",) if on_a_gpu else ())
     if status := _call(environment, "-m", "models", "fetch", weights):
         return status
-    command = [str(environment.python), "-m", "deploy.local", *arguments]
+    return _become(environment, "-m", "deploy.local", *arguments)
+
+
+def _become(environment: Environment, *arguments: str) -> int:
+    """Go on as another program, so that signals reach it and nobody kills it while it cleans up."""
+    command = [str(environment.python), *arguments]
     if sys.platform == "win32":
         return subprocess.call(command, cwd=ROOT)
     sys.stdout.flush()
     os.chdir(ROOT)
     os.execv(command[0], command)
+
+
+def deploy(arguments: list[str]) -> int:
+    """Rent a GPU and what belongs to it; a test call listens, so that it needs ears."""
+    environment = _environment()
+    calls = arguments[:1] in (["up"], ["start"], ["check"]) and not {"-h", "--help"} & set(arguments)
+    if calls and (status := _call(environment, "-m", "models", "fetch", "ears")):
+        return status
+    return _become(environment, "-m", "deploy", *arguments)
 
 
 def avatar(arguments: list[str]) -> int:

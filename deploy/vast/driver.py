@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
@@ -85,7 +86,8 @@ def drive(
     heeded = 0
     while True:
         step = rules.next(clock())
-        show()
+        with suppress(OSError):  # the terminal is gone, and what is rented is not
+            show()
         if isinstance(step, Done):
             return
         if isinstance(step, Pause):

@@ -14,8 +14,8 @@ LOOK_S = 4.0
 AGAIN_S = 20.0
 """After a destroyed instance is still listed for so long, it is destroyed once more."""
 BACK_OFF_S, LONGEST_BACK_OFF_S = 2.0, 30.0
-PROOFS = 2
-"""So many listings in a row must show nothing."""
+PROOFS, PROOFS_OF_NEW = 2, 4
+"""So many listings in a row must show nothing; more where an instance is so new that it was in none yet."""
 LIMIT_S = 600.0
 
 
@@ -41,6 +41,7 @@ class Removal:
         """Instance → when its destruction was accepted."""
         self._listed: frozenset[int] | None = None
         """By the last listing; None before the first one."""
+        self._ever_listed: set[int] = set()
         self._look_s = now_s
         self._not_destroyed = 0
         self._unseen = 0
@@ -104,6 +105,7 @@ class Removal:
 
     def _see(self, listed: frozenset[int], now_s: float) -> None:
         self._listed = listed
+        self._ever_listed |= listed
         self._look_s = now_s + LOOK_S
         for instance in listed:
             asked_s = self._asked.get(instance)
@@ -114,7 +116,8 @@ class Removal:
             return
         if now_s >= self._not_before_s:
             self._proofs += 1
-            self.proved = self._proofs >= PROOFS
+            never_listed = set(self._asked) - self._ever_listed
+            self.proved = self._proofs >= (PROOFS_OF_NEW if never_listed else PROOFS)
 
 
 def _back_off_s(failures: int) -> float:
