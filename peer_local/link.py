@@ -76,8 +76,8 @@ class Link:
         """What its owner should know, one sentence."""
         if self._refused is not None or self._wire.trouble is None:
             return self._refused
-        if self._in_room:
-            return f"{self._wire.trouble}; it is tried again while the call goes on."
+        if self.connected:
+            return f"{self._wire.trouble}; it is tried again, and the call goes on meanwhile."
         return f"{self._wire.trouble}; start it or set UNDERSTUDY_LOCAL__SIGNALING_URL."
 
     @property
