@@ -74,15 +74,17 @@ install_packages() { # WHY PACKAGE...
     fi
     tell packages note "$why is missing; installing $*"
     if [[ -z $apt_updated ]]; then
-        timeout 300 apt-get update -qq >>"$log" 2>&1 || give_up packages "apt-get update failed; look at the machine's network."
+        # One source of several that does not answer is no reason to end: installing shows whether it matters.
+        timeout 300 apt-get update -qq >>"$log" 2>&1 9>&-
         apt_updated=yes
     fi
-    DEBIAN_FRONTEND=noninteractive timeout 900 apt-get install -y -qq --no-install-recommends "$@" >>"$log" 2>&1 9>&- ||
+    DEBIAN_FRONTEND=noninteractive timeout 900 apt-get install -y -qq --no-install-recommends \
+        -o DPkg::Lock::Timeout=120 "$@" >>"$log" 2>&1 9>&- ||
         give_up packages "apt-get could not install $*; the lines below say why."
 }
 
 gpu=
-if command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q .; then gpu=yes; fi
+if command -v nvidia-smi >/dev/null && timeout 30 nvidia-smi -L 2>/dev/null | grep -q .; then gpu=yes; fi
 
 tell network began
 probe=$(find_python || command -v python3 || true)
@@ -100,7 +102,7 @@ fi
 tell packages began
 if ! command -v git >/dev/null; then install_packages "git" git ca-certificates; fi
 if ! python=$(find_python); then
-    apt-get update -qq >>"$log" 2>&1 && apt_updated=yes
+    timeout 300 apt-get update -qq >>"$log" 2>&1 9>&- && apt_updated=yes
     for version in 3.12 3.11 3.13; do
         if apt-cache show "python$version-venv" >/dev/null 2>&1; then
             install_packages "Python $version" "python$version" "python$version-venv" "python$version-dev"
@@ -108,6 +110,10 @@ if ! python=$(find_python); then
         fi
     done
     python=$(find_python) || give_up packages "Understudy needs Python 3.11, 3.12 or 3.13; install one."
+fi
+# Whatever fails from here on, a rented machine is given back in the end. It lives on behind this script.
+if [[ ${UNDERSTUDY_MACHINE__AT_END:-} == destroy && -n ${CONTAINER_ID:-} ]]; then
+    setsid nohup "$python" -m deploy.machine.fuse </dev/null >>"$log" 2>&1 9>&- &
 fi
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if ! "$python" -c 'import ensurepip' 2>/dev/null; then

@@ -12,6 +12,7 @@ from platformdirs import user_cache_path
 
 from deploy.console import say
 from deploy.machine import machine as machines
+from deploy.machine.age import age_s, birth_of_first_process, can_be_destroyed
 from deploy.machine.curfew import Curfew
 from deploy.machine.keeper import read_http, run_service, wait_for
 from deploy.machine.keys import read_variables
@@ -22,16 +23,7 @@ from deploy.machine.readiness import NotReady, wait_until_ready
 from deploy.machine.services import environment_of, metrics_url
 from deploy.machine.settings import MachineSettings
 from deploy.machine.supervisord import Program, Supervisor
-from deploy.machine.watchdog import (
-    Watchdog,
-    age_s,
-    birth_of_first_process,
-    can_be_destroyed,
-    limits_of,
-    notice_teller,
-    read_sight,
-    watch,
-)
+from deploy.machine.watchdog import Watchdog, limits_of, notice_teller, read_sight, watch
 from deploy.vast.wire import destroy_self
 from signaling import logs
 from signaling.settings import SettingsError

@@ -32,6 +32,8 @@ class MachineSettings(Section):
     tls_certificate: SecretStr | None = None
     """PEM in base64, made where the pin has to be known before the machine is; by default made here."""
     tls_key: SecretStr | None = None
+    start_minutes: float = Field(default=120.0, ge=0)
+    """A rented machine that is not ready so long after its start is given back; 0 means never."""
     max_hours: float = Field(default=0.0, ge=0, le=24 * 31)
     """So long after its first start the machine goes off; 0 means never."""
     idle_minutes: float = Field(default=0.0, ge=0)

@@ -5,10 +5,9 @@ performer reads and tells everybody who is connected (UNDERSTUDY_REMOTE__NOTICE_
 """
 
 import logging
-import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,6 +18,7 @@ from deploy.machine.settings import MachineSettings
 logger = logging.getLogger(__name__)
 
 LOOK_S: Final = 10.0
+SOONEST_S: Final = 1.0
 RETRY_S: Final = 60.0
 """Between tries to give the machine back; it costs money until one succeeds, so they never end."""
 _SAMPLE = re.compile(r"^(understudy_viewers|understudy_turns_total)(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
@@ -44,33 +44,8 @@ def read_sight(metrics: bytes | None) -> Sight | None:
     return Sight(int(viewers[0]), sum(float(value) for name, value in found if name == "understudy_turns_total"))
 
 
-def age_s(file: Path, *, now_s: float, birth: str) -> float:
-    """How long this machine has run, by Unix time; the first look of a container's life notes when it began.
-
-    `birth` tells one life from the next: a machine that was stopped and started again has its whole time once more, one
-    whose watchdog was killed has not.
-    """
-    try:
-        noted, _, began = file.read_text().strip().partition(" ")
-        if noted == birth:
-            return max(0.0, now_s - float(began))
-    except (OSError, ValueError):
-        pass
-    write_private(file, f"{birth} {now_s:.0f}\n")
-    return 0.0
-
-
-def birth_of_first_process(proc: Path = Path("/proc")) -> str:
-    """When process 1 was started, in ticks since the host's boot, with that boot's own number."""
-    try:
-        boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}:{(proc / '1/stat').read_text().rpartition(')')[2].split()[19]}"
-    except (OSError, IndexError):
-        return "unknown"
-
-
 class Watchdog:
-    """Call `look` every LOOK_S seconds; it says how long to wait until the next time, or None when all is done."""
+    """Call `look` again and again; it says how long to wait until the next time, or None when all is done."""
 
     def __init__(
         self,
@@ -96,8 +71,10 @@ class Watchdog:
         """See, warn, and end the machine when its time has come."""
         verdict = self._curfew.look(self._sight(), self._clock())
         self._warn(verdict)
-        if not verdict.over or self._at_end == "nothing":
+        if self._at_end == "nothing":
             return LOOK_S
+        if not verdict.over:
+            return LOOK_S if verdict.left_s is None else min(LOOK_S, max(SOONEST_S, verdict.left_s))
         assert verdict.reason is not None
         logger.warning("machine_ends", extra={"reason": WHY[verdict.reason], "how": self._at_end})
         if self._at_end == "destroy":
@@ -133,8 +110,3 @@ def notice_teller(file: Path) -> Callable[[str | None], None]:
             write_private(file, f"{text}\n")
 
     return tell
-
-
-def can_be_destroyed(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this is a rented machine that may give itself back."""
-    return bool(environment.get("CONTAINER_ID") and environment.get("CONTAINER_API_KEY"))

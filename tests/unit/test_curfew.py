@@ -6,18 +6,10 @@ from typing import Literal
 
 import pytest
 
+from deploy.machine.age import age_s, birth_of_first_process
 from deploy.machine.curfew import Curfew, Limits, Sight, Verdict, sentence
 from deploy.machine.settings import MachineSettings
-from deploy.machine.watchdog import (
-    LOOK_S,
-    RETRY_S,
-    Watchdog,
-    age_s,
-    birth_of_first_process,
-    limits_of,
-    notice_teller,
-    read_sight,
-)
+from deploy.machine.watchdog import LOOK_S, RETRY_S, Watchdog, limits_of, notice_teller, read_sight
 
 NOBODY = Sight(viewers=0, turns=0)
 
