@@ -33,15 +33,22 @@ class Removal:
     """One attempt to have nothing that carries a label."""
 
     def __init__(
-        self, known: Iterable[int], now_s: float, *, not_before_s: float = 0.0, limit_s: float = LIMIT_S
+        self,
+        known: Iterable[int],
+        now_s: float,
+        *,
+        listed: Iterable[int] = (),
+        not_before_s: float = 0.0,
+        limit_s: float = LIMIT_S,
     ) -> None:
+        """`listed`: those of them that a listing has shown already."""
         self._due: dict[int, float] = {}
         """Instance → when it is to be destroyed."""
         self._asked: dict[int, float] = {}
         """Instance → when its destruction was accepted."""
         self._listed: frozenset[int] | None = None
         """By the last listing; None before the first one."""
-        self._ever_listed: set[int] = set()
+        self._ever_listed = set(listed)
         self._look_s = now_s
         self._not_destroyed = 0
         self._unseen = 0

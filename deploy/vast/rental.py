@@ -181,10 +181,10 @@ class Rental:
                 else:
                     self._enter("renting", now_s)
             case Unanswered(reason):
-                self.note = self._why = reason
                 self._unsure_until_s = now_s + SETTLE_S
                 self._rented_s = now_s
                 self._enter("settling", now_s)
+                self.note = self._why = reason
             case Seen(instances):
                 self._see(instances, now_s)
             case Unseen(reason):
@@ -331,7 +331,6 @@ class Rental:
 
     def _follow(self, mine: Instance, now_s: float) -> None:
         self.instance = mine
-        self.note = mine.message
         if (why := mine.hopeless) is None:
             self._hopeless_s = None
         elif self._hopeless_s is None:
@@ -346,14 +345,16 @@ class Rental:
         elif mine.status == "loading" and self._loading_s is None:
             self._loading_s = now_s
             self._mark("image", now_s)
+        if mine.message and self._said == 0:
+            self.note = mine.message
 
     def _hear(self, heard: Heard, now_s: float) -> None:
         if heard.said > self._said:
             self._said, self._alive_s = heard.said, now_s
-        if heard.text:
-            self.note = heard.text
         if heard.phase and heard.phase != self.phase:
             self._mark(heard.phase, now_s)
+        if heard.text:
+            self.note = heard.text
         if heard.failed is not None:
             self._lose(heard.failed, now_s)
         elif heard.ready and self.instance is not None and self.instance.outside(self._port) is not None:
@@ -386,7 +387,8 @@ class Rental:
 
     def _remove(self, now_s: float) -> None:
         known = [self._id] if self._id is not None else []
-        self._removal = Removal([*known, *self._extras], now_s, not_before_s=self._unsure_until_s)
+        listed = [*self._extras, *(known if self.instance is not None else [])]
+        self._removal = Removal([*known, *self._extras], now_s, listed=listed, not_before_s=self._unsure_until_s)
         self._extras = {}
         self._enter("removing", now_s)
 
@@ -408,5 +410,6 @@ class Rental:
 
     def _mark(self, phase: str, now_s: float) -> None:
         self.phase = phase
+        self.note = ""
         self.since_s = now_s
         self.timeline.append((phase, now_s))

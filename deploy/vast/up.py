@@ -22,7 +22,7 @@ from deploy.vast.order import PORTS_NEEDED, SIGNALING_PORT, Order, machine_envir
 from deploy.vast.record import Record
 from deploy.vast.rental import Limits, Outcome, Rental
 from deploy.vast.source import Source, SourceError, find_source, git_in
-from deploy.vast.view import View, host_line, offers_table, past_lines
+from deploy.vast.view import View, host_line, lost_lines, offers_table, past_lines
 from models.errors import WeightsError
 
 ANSWERS_YES = frozenset(("y", "yes", "j", "ja", "т", "так"))
@@ -217,6 +217,8 @@ def watch(
     with view.shown(rental):
         drive(rental, hands.do, stops=stops, clock=desk.clock, pause=desk.pause, show=view.update)
     if desk.console.is_terminal:
+        for line in lost_lines(rental):
+            desk.console.print(f"  given up: {line}", style="grey54", markup=False)
         desk.console.print(host_line(rental), style="bold")
         for line in past_lines(rental):
             desk.console.print(f"  {line}", style="grey54")

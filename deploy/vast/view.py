@@ -89,13 +89,18 @@ def present_line(rental: Rental, stopping: bool) -> str:
 
 
 def past_lines(rental: Rental) -> list[str]:
-    """The parts that are done, of all hosts, with their times."""
-    steps = [*rental.timeline]
+    """The parts that are done, with their times, of the host that is tried now."""
+    steps = rental.timeline[max(index for index, (phase, _) in enumerate(rental.timeline) if phase == "renting") :]
     return [
-        f"{WORDS.get(phase, phase):<34}{elapsed(ended_s - began_s):>7}"
+        f"{WORDS.get(phase, phase):<30}{elapsed(ended_s - began_s):>7}"
         for (phase, began_s), (_, ended_s) in pairwise(steps)
         if phase not in ("renting", "ended") and ended_s - began_s >= 1.0
     ]
+
+
+def lost_lines(rental: Rental) -> list[str]:
+    """The hosts that were given up, and why."""
+    return [f"{tried.offer.gpu}, {tried.offer.place or 'somewhere'}: {tried.reason}" for tried in rental.tries]
 
 
 class View:
@@ -126,8 +131,11 @@ class View:
         now_s = self._clock()
         phase, said_s = self._said
         if rental.phase != phase or now_s - said_s >= PLAIN_S:
+            if rental.stage == "waiting" and phase in ("", "renting", "settling"):
+                self._console.print(host_line(rental), markup=False)
             self._said = (rental.phase, now_s)
-            self._console.print(f"  {present_line(rental, self.stopping())}", highlight=False, markup=False)
+            since = elapsed(now_s - rental.timeline[0][1])
+            self._console.print(f"  {since:>5}  {present_line(rental, self.stopping())}", markup=False, soft_wrap=True)
 
     def _picture(self) -> ConsoleRenderable | RichCast | str:
         rental = self.rental
@@ -135,6 +143,8 @@ class View:
             return ""
         now_s = self._clock()
         grid = Table.grid(padding=(0, 1))
+        for line in lost_lines(rental):
+            grid.add_row(Text("✗", style=WARNING), Text(line, style=DIM))
         grid.add_row("", Text(host_line(rental), style="bold"))
         for line in past_lines(rental):
             grid.add_row(Text("✓", style=GOOD), Text(line, style=DIM))
