@@ -18,7 +18,7 @@ def age_s(file: Path, *, now_s: float, birth: str) -> float:
     except (OSError, ValueError):
         pass
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"{birth} {now_s:.0f}\n")
+    file.write_text(f"{birth} {now_s}\n")
     return 0.0
 
 

@@ -74,7 +74,7 @@ async def test_the_watchdog_gives_the_machine_back(vast: FakeVast, rented: dict[
 
 
 async def test_a_start_that_came_to_nothing_gives_the_machine_back(vast: FakeVast, rented: dict[str, str]) -> None:
-    environment = rented | {"UNDERSTUDY_MACHINE__MAX_HOURS": "0", "UNDERSTUDY_MACHINE__START_MINUTES": "0.00001"}
+    environment = rented | {"UNDERSTUDY_MACHINE__MAX_HOURS": "0", "UNDERSTUDY_MACHINE__START_MINUTES": "0.0000001"}
     fuse = await start("deploy.machine.fuse", environment=environment)
     try:
         async with asyncio.timeout(START_S):
