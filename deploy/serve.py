@@ -11,16 +11,21 @@ Each phase is told by deploy/machine/progress.py, a failed one with its log's la
 import os
 import subprocess
 import sys
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.console import SetupError, run_logged
 from deploy.environment import Environment
-from deploy.machine.plan import Plan, find_gpu, make_plan
+from deploy.machine.plan import VOICE_MODEL, Plan, find_gpu, make_plan
 from deploy.machine.progress import Progress, begin_anew, last_lines
 from deploy.system import Apt, cache_directory, require_libraries
 
 DIRECTORY = "UNDERSTUDY_MACHINE__DIR"
 WEIGHTS = "UNDERSTUDY_WEIGHTS__DIR"
+VOICE_ENGINE = "UNDERSTUDY_TTS__ENGINE"
+FETCH = ("-m", "models", "fetch")
+SET_UP_VOICE = ("-m", "deploy.machine.voice_server")
 GIT_TIMEOUT_S = 10
 
 
@@ -42,10 +47,15 @@ def serve(root: Path, arguments: list[str]) -> int:
         require_libraries(apt)
         environment = Environment(root, apt, cuda=plan.gpu.cuda if plan.gpu and "llm-server" in plan.extras else None)
         environment.ensure(plan.extras)
+        steps = Steps(root, environment.python, directory / "log")
         if plan.voice_server:
-            _step(root, environment, directory, "voice-server", ["-m", "deploy.machine.voice_server"])
+            plan = attempt_voice(plan, progress, "environment", lambda: steps.run("voice-server", *SET_UP_VOICE))
     with progress.phase("weights", ", ".join(plan.weights)):
-        _fetch(root, environment, directory, plan)
+        steps.run("weights", *FETCH, *(model for model in plan.weights if model != VOICE_MODEL))
+        if plan.voice_server:
+            plan = attempt_voice(plan, progress, "weights", lambda: steps.run("weights-voice", *FETCH, VOICE_MODEL))
+        if plan.musetalk:
+            steps.run("weights-face", "-m", "models", "convert", "musetalk")
     sys.stdout.flush()
     os.chdir(root)
     command = [str(environment.python), "-m", "deploy.machine", "up", *arguments]
@@ -63,17 +73,42 @@ def _weights() -> Path:
     return Path(os.environ.get(WEIGHTS) or cache_directory() / "weights").expanduser()
 
 
-def _fetch(root: Path, environment: Environment, directory: Path, plan: Plan) -> None:
-    _step(root, environment, directory, "weights", ["-m", "models", "fetch", *plan.weights])
-    if plan.musetalk:
-        _step(root, environment, directory, "weights", ["-m", "models", "convert", "musetalk"])
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Runs our own programs, each with a log."""
+
+    root: Path
+    python: Path
+    logs: Path
+
+    def run(self, name: str, *arguments: str) -> None:
+        """Run one; its last line is the sentence that says why it failed. Raises SetupError."""
+        log = self.logs / f"{name}.log"
+        if not run_logged([str(self.python), *arguments], name, log, cwd=self.root):
+            raise SetupError((last_lines(log, 1) or [f"{name} failed without a word; its log is {log}."])[0])
 
 
-def _step(root: Path, environment: Environment, directory: Path, name: str, arguments: list[str]) -> None:
-    """Run one of our programs; its last line is the sentence that says why it failed."""
-    log = directory / "log" / f"{name}.log"
-    if not run_logged([str(environment.python), *arguments], name, log, cwd=root):
-        raise SetupError((last_lines(log, 1) or [f"{name} failed without a word; its log is {log}."])[0])
+def attempt_voice(
+    plan: Plan,
+    progress: Progress,
+    phase: str,
+    step: Callable[[], None],
+    variables: MutableMapping[str, str] = os.environ,
+) -> Plan:
+    """Do a step of the cloned voice; where it fails the embedded voice speaks, unless the user asked for this one.
+
+    Its code and its weights come from elsewhere, the weights behind terms: no reason to have no double at all. Raises
+    SetupError.
+    """
+    try:
+        step()
+    except SetupError as error:
+        if variables.get(VOICE_ENGINE):
+            raise
+        variables[VOICE_ENGINE] = "kokoro"
+        progress.note(phase, f"{error} Until then the embedded voice speaks.")
+        return replace(plan, voice_server=False)
+    return plan
 
 
 def commit(root: Path) -> str:

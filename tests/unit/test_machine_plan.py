@@ -8,7 +8,9 @@ import pytest
 from deploy.console import SetupError
 from deploy.llama import cuda_flavours
 from deploy.machine.plan import Gpu, Plan, make_plan, read_gpu
+from deploy.machine.progress import Progress
 from deploy.machine.voice_server import extra_for, set_up
+from deploy.serve import attempt_voice
 from deploy.system import Apt
 from models.tts.fish_server_command import COMMIT
 
@@ -122,6 +124,25 @@ def test_a_set_up_that_broke_off_goes_on_at_the_next_start(tmp_path: Path) -> No
     set_up(checkout, (12, 8), run=commands, apt=NoApt())
     assert not [line for line in commands.run_lines if line.startswith("git init")]
     assert commands.run_lines[-1].endswith("--extra cu128")
+
+
+def no_voice() -> None:
+    raise SetupError("Cannot fetch openaudio-s1-mini: its terms are not accepted.")
+
+
+def test_a_voice_that_cannot_be_had_leaves_the_embedded_one(tmp_path: Path) -> None:
+    told: list[str] = []
+    progress, variables = Progress(tmp_path / "progress", out=told.append), dict(TOKEN)
+    found = attempt_voice(plan(TOKEN, CARD), progress, "weights", no_voice, variables)
+    assert not found.voice_server and variables["UNDERSTUDY_TTS__ENGINE"] == "kokoro"
+    assert "terms are not accepted" in told[0] and " weights note: " in told[0]
+    assert plan(variables, CARD).defaults.get("UNDERSTUDY_TTS__ENGINE") is None, "the start goes on without it"
+
+
+def test_a_voice_that_was_asked_for_is_not_replaced(tmp_path: Path) -> None:
+    variables = {"UNDERSTUDY_TTS__ENGINE": "fish_speech", **TOKEN}
+    with pytest.raises(SetupError, match="terms"):
+        attempt_voice(plan(variables, CARD), Progress(tmp_path / "progress"), "weights", no_voice, variables)
 
 
 def test_a_driver_that_is_too_old_for_the_voice_is_told() -> None:
