@@ -16,7 +16,7 @@ from deploy.machine.age import age_s, birth_of_first_process, can_be_destroyed
 from deploy.machine.curfew import Curfew
 from deploy.machine.keeper import read_http, run_service, wait_for
 from deploy.machine.keys import read_variables
-from deploy.machine.machine import ROOT, Machine, MachineError
+from deploy.machine.machine import ROOT, Machine, MachineError, Told
 from deploy.machine.plan import find_gpu, make_plan
 from deploy.machine.progress import Progress, last_lines
 from deploy.machine.readiness import NotReady, wait_until_ready
@@ -93,6 +93,8 @@ def _up(settings: MachineSettings, *, stays: bool) -> int:
             programs=lambda: _programs(supervisor),
             progress=progress,
         )
+    except Told:
+        return _ended(child)
     except NotReady as error:
         tail = last_lines(machine.layout.log_of(error.service)) if error.service else []
         progress.failed(error.phase, str(error), tail)
@@ -106,7 +108,17 @@ def _up(settings: MachineSettings, *, stays: bool) -> int:
     address = f"{machine.where.address}:{machine.where.signaling_port}"
     progress.done("ready", f"the double is on stage after {took_s:.0f} s; it is reached at {address}")
     say(f"What lets you in is in {machine.connection_file}; give it to `make local` as UNDERSTUDY_LOCAL__CONNECTION.")
-    return child.wait() if child is not None else 0
+    try:
+        return child.wait() if child is not None else 0
+    except Told:
+        return _ended(child)
+
+
+def _ended(child: "subprocess.Popen[bytes] | None") -> int:
+    """Wait for a supervisord that was told to end; it gives each service its time."""
+    if child is not None:
+        child.wait()
+    return 0
 
 
 def _programs(supervisor: Supervisor, patience_s: float = 10.0) -> dict[str, Program]:

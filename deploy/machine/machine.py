@@ -29,6 +29,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 END_S: Final = 45.0
 """How long all services together may take to end."""
 POLL_S: Final = 0.2
+STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Settings(StrictSettings):
@@ -188,13 +189,20 @@ def _commit() -> str:
     return found.stdout.strip() if found.returncode == 0 else "no commit"
 
 
+class Told(Exception):
+    """We were told to stop, and have passed it on."""
+
+
 def forward_stop(process: "subprocess.Popen[bytes]") -> None:
-    """Pass on what tells us to stop."""
+    """Pass on what tells us to stop; whatever we do then ends with Told."""
 
     def told(number: int, frame: object) -> None:
+        for each in STOPS:
+            signal.signal(each, signal.SIG_IGN)
         process.terminate()
+        raise Told
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in STOPS:
         signal.signal(number, told)
 
 

@@ -211,3 +211,21 @@ def test_it_ends_as_a_whole(prefix: Prefix, first: object) -> None:
     assert (ended.returncode, ended.stdout) == (0, "All services have ended.\n")
     assert not [pid for pid in pids if alive(pid)]
     assert prefix.machine("status").returncode == 1
+
+
+def test_as_the_first_process_of_a_container_it_ends_with_its_services(prefix: Prefix, first: object) -> None:
+    process = subprocess.Popen(
+        ["bash", "deploy/onstart.sh", "--stay"],
+        cwd=prefix.source,
+        env=prefix.environment,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        assert eventually(prefix.performs)
+        pids = [prefix.pid(name) for name in ("signaling", "performer", "watchdog")]
+        process.terminate()
+        assert process.wait(WAIT_S) == 0
+        assert not [pid for pid in pids if alive(pid)]
+    finally:
+        process.kill()
+        process.wait()
