@@ -114,6 +114,8 @@ class Rental:
         """Why the last rent did not come about."""
         self._extras: dict[int, float] = {}
         """Instances that carry the label beside the one that is waited for → when to destroy them."""
+        self._unproved: set[int] = set()
+        """Of those, the ones whose end was accepted and not seen yet."""
         self.stage: Stage = "renting"
         self.since_s = now_s
         """When the stage, or the part of it that `phase` names, began."""
@@ -199,6 +201,7 @@ class Rental:
                 self._lose(reason, now_s)
             case Destroyed(instance):
                 self._extras.pop(instance, None)
+                self._unproved.add(instance)
             case NotDestroyed(instance, reason):
                 self._extras[instance] = now_s + LOOK_S
                 self.note = reason
@@ -303,6 +306,8 @@ class Rental:
             self._id = mine.id
             self._unsure_until_s = 0.0
             self._enter("waiting", now_s)
+        if mine is not None:  # an empty listing may be one that lags behind
+            self._unproved.intersection_update(instance.id for instance in instances)
         for instance in instances:
             if instance.id != self._id:
                 self._extras.setdefault(instance.id, now_s)
@@ -379,7 +384,7 @@ class Rental:
         if not self._sent:
             self._finish(self._ending, now_s)
         elif self._keep:
-            known = tuple(sorted({*([self._id] if self._id is not None else []), *self._extras}))
+            known = tuple(sorted({*([self._id] if self._id is not None else []), *self._extras, *self._unproved}))
             left = Left(known, not self._unsure_until_s, "you wanted to keep it")
             self._finish(Outcome(kind, reason, left=left if known or not left.certain else None), now_s)
         else:
@@ -387,8 +392,9 @@ class Rental:
 
     def _remove(self, now_s: float) -> None:
         known = [self._id] if self._id is not None else []
-        listed = [*self._extras, *(known if self.instance is not None else [])]
-        self._removal = Removal([*known, *self._extras], now_s, listed=listed, not_before_s=self._unsure_until_s)
+        extras = {*self._extras, *self._unproved}
+        listed = [*extras, *(known if self.instance is not None else [])]
+        self._removal = Removal([*known, *extras], now_s, listed=listed, not_before_s=self._unsure_until_s)
         self._extras = {}
         self._enter("removing", now_s)
 

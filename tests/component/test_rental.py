@@ -34,7 +34,7 @@ def test_from_a_key_to_a_double_that_make_local_reaches(tmp_path: Path) -> None:
     assert (written.host, written.room, written.pin) == ("203.0.113.7", "main", record.pin)
     assert written.port == rental.outcome.instance.outside(8443)  # type: ignore[union-attr]
     assert auth.check(record.secret, written.token, "main", time.time()) == "operator"
-    assert str(written) in it.said and f"instance {rented}" in it.said
+    assert f"@{written.address}/main/{record.pin}" in it.said and f"instance {rented}" in it.said
     phases = [phase for phase, _ in rental.timeline]
     assert phases[:4] == ["renting", "scheduling", "image", "starting"]
     assert phases[-6:] == ["compile", "warm-up", "ready", "checking", "closing", "ended"]
