@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SUITES = ("unit", "component", "contract", "loopback", "nat", "browser")
 """The tests of a machine without a GPU."""
 BENCH_NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "deploy": (("dev",), ()),
     "musetalk": (("dev", "musetalk"), ()),
     "puppet": (("dev",), ("embedded", "test-photo")),
 }
@@ -125,6 +126,7 @@ def test(arguments: list[str]) -> int:
     environment = _environment(("dev", "musetalk"))
     if status := _call(environment, "-m", "models", "fetch", "embedded", "tests"):
         return status
+    _call(environment, "-m", "tests.vast_sdk")  # beside this environment, whose versions are not its own
     suites = [f"tests/{suite}" for suite in SUITES if any((ROOT / "tests" / suite).glob("test_*.py"))]
     return _call(environment, "-m", "pytest", "-q", "-W", "error", "--durations=10", *suites, *arguments)
 

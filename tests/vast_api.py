@@ -157,6 +157,8 @@ class FakeVast:
         total = 0.0
         for one in self.instances.values():
             ended_s = one.destroyed_s if one.destroyed_s is not None else self.clock()
+            if one.plan.vanishes_s is not None:
+                ended_s = min(ended_s, one.began_s + one.plan.vanishes_s)
             total += self._price(one.offer, one.order["disk"]) * (ended_s - one.began_s) / 3_600
         return total
 
