@@ -45,7 +45,8 @@ LOOK_S = 5.0
 LISTEN_S = 10.0
 SETTLE_S = 45.0
 """How long a rent whose answer was lost may take to appear; longer than any request is open."""
-SETTLE_LOOKS = 3
+SETTLE_LOOKS = 2
+"""So many listings after that must show nothing."""
 BLIND_S = 240.0
 """So long without a listing after such a rent, and it is given up."""
 ABSENT_S, ABSENT_LOOKS = 30.0, 3
@@ -110,6 +111,8 @@ class Rental:
         self._removal: Removal | None = None
         self._ending: Outcome | None = None
         """How it ends once the removal is through; None when the next host is tried then."""
+        self._given_up_for_lost = False
+        """Whether a rent without an answer was taken for one that did not come about."""
         self._why = ""
         """Why the last rent did not come about."""
         self._extras: dict[int, float] = {}
@@ -312,9 +315,10 @@ class Rental:
             if instance.id != self._id:
                 self._extras.setdefault(instance.id, now_s)
         if self.stage == "settling":
-            self._settled += 1
-            if self._settled >= SETTLE_LOOKS and now_s >= self._unsure_until_s:
+            self._settled += now_s >= self._unsure_until_s
+            if self._settled >= SETTLE_LOOKS:
                 self._unsure_until_s = 0.0
+                self._given_up_for_lost = True
                 self._lose(f"{self._why.rstrip('.')}, and nothing was rented", now_s, remove=False)
         elif mine is None:
             self._miss(now_s)
@@ -385,7 +389,8 @@ class Rental:
             self._finish(self._ending, now_s)
         elif self._keep:
             known = tuple(sorted({*([self._id] if self._id is not None else []), *self._extras, *self._unproved}))
-            left = Left(known, not self._unsure_until_s, "you wanted to keep it")
+            certain = not self._unsure_until_s and not self._given_up_for_lost
+            left = Left(known, certain, "you wanted to keep it")
             self._finish(Outcome(kind, reason, left=left if known or not left.certain else None), now_s)
         else:
             self._remove(now_s)
