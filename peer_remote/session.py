@@ -67,6 +67,7 @@ class Session:
         self._inbound: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self.dropped_messages = 0
+        self._offered = False
         self._connection = webrtc.peer_connection(ice_servers if media_ports is None else ())
         speech, face = SpeechTrack(seat), FaceTrack(seat)
         report_media_time(self._connection.addTrack(speech), speech, clock_hz=SPEECH_RATE_HZ)
@@ -109,6 +110,9 @@ class Session:
     async def answer(self, sdp: str) -> str:
         """Take the peer's offer, the first or a later one, and return our answer. Raises BadMessage, NoFreePort."""
         try:
+            if not self._offered:
+                self._offered = True
+                webrtc.follow_bundle(self._connection, sdp)
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except NoFreePort:

@@ -1,6 +1,7 @@
 """What both peers do alike with aiortc: ICE servers and trickled candidates. The service itself needs none of it."""
 
 import logging
+import re
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,16 @@ def peer_connection(ice_servers: tuple[IceServer, ...]) -> RTCPeerConnection:
     return RTCPeerConnection(
         RTCConfiguration(as_aiortc_takes_them(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
     )
+
+
+def follow_bundle(connection: RTCPeerConnection, offer: str) -> None:
+    """Let the medium that comes first in `offer` lead the shared transport; call it before the first offer is taken.
+
+    aiortc 1.16 closes the transport of each medium that is not marked as led, also where that is the shared one.
+    """
+    first = re.search(r"^m=(\w+) ", offer, re.MULTILINE)
+    for transceiver in connection.getTransceivers():
+        transceiver._bundled = first is None or transceiver.kind != first[1]
 
 
 def gather_quickly(connection: RTCPeerConnection) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 from aioice.ice import Candidate, CandidatePair, StunProtocol
-from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import AudioStreamTrack
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from peer_remote.ice import MediaPorts, NoFreePort, Place, fix_ports, is_relayed
 from signaling.network import main_address
-from signaling.webrtc import peer_connection
+from signaling.webrtc import follow_bundle, peer_connection
 
 HERE = "127.0.0.1"
 
@@ -150,6 +150,40 @@ async def test_media_flow_over_the_fixed_port(ports: tuple[int, int]) -> None:
     finally:
         await viewer.close()
         await performer.close()
+
+
+@pytest.mark.parametrize("order", [("audio", "video", "data"), ("video", "audio", "data"), ("data", "audio", "video")])
+async def test_a_viewer_may_offer_its_media_in_any_order(order: tuple[str, ...]) -> None:
+    performer, viewer = peer_connection(()), RTCPeerConnection(RTCConfiguration([]))
+    performer.addTrack(AudioStreamTrack())
+    performer.addTrack(VideoStreamTrack())
+    opened = asyncio.Event()
+    for kind in order:
+        if kind == "data":
+            viewer.createDataChannel("control").on("open", opened.set)
+        else:
+            viewer.addTransceiver(kind, "recvonly")
+    await viewer.setLocalDescription(await viewer.createOffer())
+    offer = in_order(viewer.localDescription.sdp, order)
+    follow_bundle(performer, offer)
+    await performer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+    await performer.setLocalDescription(await performer.createAnswer())
+    assert performer.iceGatheringState == "complete"
+    assert not any(sender.transport.transport.state == "closed" for sender in performer.getSenders())
+    await viewer.close()
+    await performer.close()
+    async with asyncio.timeout(5):
+        while any("__connect" in str(task) for task in asyncio.all_tasks()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # aioice looks every 20 ms whether it was closed
+
+
+def in_order(sdp: str, kinds: tuple[str, ...]) -> str:
+    """The same offer with its media in another order, the first of which leads the others."""
+    head, *media = re.split(r"(?=^m=)", sdp, flags=re.MULTILINE)
+    names = {"audio": "m=audio", "video": "m=video", "data": "m=application"}
+    ordered = [next(part for part in media if part.startswith(names[kind])) for kind in kinds]
+    mids = " ".join(re.search(r"^a=mid:(\S+)", part, re.MULTILINE)[1] for part in ordered)  # type: ignore[index]
+    return re.sub(r"a=group:BUNDLE [^\r\n]+", f"a=group:BUNDLE {mids}", head) + "".join(ordered)
 
 
 @pytest.mark.parametrize(("local", "remote", "relayed"), [("host", "prflx", False), ("host", "relay", True)])
