@@ -25,7 +25,7 @@ from deploy.machine.progress import PHASES, Line, parse_line
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 600
-WAIT_S = 60
+WAIT_S = 180
 
 pytestmark = [
     pytest.mark.machine,
