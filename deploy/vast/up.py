@@ -107,8 +107,10 @@ def look_around(desk: Desk) -> Market:
     """The offers that suit, cheapest first, of those that the month's cap allows. Raises SetupError, WireError."""
     settings = desk.settings
     model = desk.variables.get("UNDERSTUDY_LLM__MODEL") or LANGUAGE_MODEL
+    # Without the hub's key the machine speaks with the embedded voice, which needs no GPU.
+    computed = [name for name in settings.services if name != "voice" or hub_token(desk)]
     try:
-        needs = needs_of(settings.services, language_model=model, vram_gib=settings.vram_gib)
+        needs = needs_of(computed, language_model=model, vram_gib=settings.vram_gib)
     except WeightsError as error:
         raise SetupError(str(error)) from None
     wanted = wishes(settings, needs)
@@ -131,12 +133,27 @@ def show_market(desk: Desk, market: Market) -> None:
     count = len(market.offers)
     desk.console.print(f"{count} offers suit; the cheapest:" if count > 1 else "One offer suits:")
     desk.console.print(offers_table(market.offers, market.needs))
+    for note in notes(desk):
+        desk.console.print(note, style="#facc15", soft_wrap=True)
     idle = f", or {settings.idle_minutes:g} min without anybody" if settings.idle_minutes else ""
     desk.console.print(
         f"This month ${market.spent_usd:.2f} of ${settings.max_usd_per_month:.2f} are spent. "
         f"The machine destroys itself after {settings.max_hours:g} h{idle}.",
         style="grey54",
     )
+
+
+def notes(desk: Desk) -> list[str]:
+    """What the user should know before it is paid for."""
+    said = []
+    if "voice" in desk.settings.services and not hub_token(desk):
+        said.append(
+            "The embedded voice will speak: the cloned one needs HF_TOKEN, a key of the hub's user who accepted the "
+            "terms of openaudio-s1-mini."
+        )
+    if desk.variables.get("UNDERSTUDY_FACE__AVATAR"):
+        said.append("Your avatar is not sent to the machine: the illustrated host will perform until it is there.")
+    return said
 
 
 def agreed(offer: Offer, settings: DeploySettings, ask: Callable[[str], str] = input) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.console import SetupError
 from deploy.vast import commands
-from deploy.vast.up import look_around, refuse_second
+from deploy.vast.up import look_around, refuse_second, show_market
 from signaling import auth
 from signaling.connection_string import ConnectionString
 from tests.rental_world import UNWELL, progress, world
@@ -255,3 +255,14 @@ def test_status_and_cost_tell_what_runs(
 
 def _order(**changes: Any) -> dict[str, Any]:
     return {"client_id": "me", "image": "image", "env": {}, "disk": 80, "label": "", "onstart": ""} | changes
+
+
+def test_what_the_double_will_lack_is_said_before_it_is_paid_for(tmp_path: Path) -> None:
+    without = world(tmp_path)
+    market = look_around(without.desk)
+    show_market(without.desk, market)
+    assert "The embedded voice will speak" in without.said
+    voiced = world(tmp_path, variables={"HF_TOKEN": "hf_token"})
+    assert look_around(voiced.desk).needs.vram_gib > market.needs.vram_gib + 6
+    show_market(voiced.desk, look_around(voiced.desk))
+    assert "embedded voice" not in voiced.said and "hf_token" not in voiced.said
