@@ -101,7 +101,11 @@ def media_ports(remote: RemoteSettings) -> MediaPorts | None:
     """The ports of the settings, or None for any free ones. Raises OSError on a machine without a network."""
     if not remote.media_ports:
         return None
-    return MediaPorts(Place(main_address(), remote.media_ports, remote.public_address, remote.public_ports))
+    try:
+        address = main_address()
+    except OSError as error:
+        raise OSError(f"UNDERSTUDY_REMOTE__MEDIA_PORTS cannot be used: {error}.") from None
+    return MediaPorts(Place(address, remote.media_ports, remote.public_address, remote.public_ports))
 
 
 def fix_ports(connection: RTCPeerConnection, ports: MediaPorts) -> None:
