@@ -105,7 +105,7 @@ class Rental:
         self._keep = keep
         self._interruptions = 0
         self._sent = 0
-        """Rents that were not certainly without effect."""
+        """Rents that were not certainly without effect, and are not proved to be gone."""
         self._unsure_until_s = 0.0
         """A rent without an answer may appear until then; 0 when there is none."""
         self._removal: Removal | None = None
@@ -274,6 +274,8 @@ class Rental:
         left, self._removal = self._removal.left, None
         if left is None:
             self._unsure_until_s = 0.0
+            self._sent = 0
+            self._unproved.clear()
         if self._ending is None and left is None:
             self._enter("renting", now_s)
             return self.next(now_s)

@@ -90,7 +90,12 @@ def present_line(rental: Rental, stopping: bool) -> str:
 
 def past_lines(rental: Rental) -> list[str]:
     """The parts that are done, with their times, of the host that is tried now."""
-    steps = rental.timeline[max(index for index, (phase, _) in enumerate(rental.timeline) if phase == "renting") :]
+    begins = [
+        index
+        for index, ((phase, _), (following, _)) in enumerate(pairwise(rental.timeline))
+        if phase == "renting" and following != "ended"
+    ]
+    steps = rental.timeline[begins[-1] if begins else 0 :]
     return [
         f"{WORDS.get(phase, phase):<30}{elapsed(ended_s - began_s):>7}"
         for (phase, began_s), (_, ended_s) in pairwise(steps)

@@ -170,7 +170,8 @@ def _sentence(status: int, answer: Mapping[str, Any]) -> str:
 
 
 def _reason(error: object) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    said = getattr(error, "strerror", None) or str(error)  # without the number in front
+    return " ".join(said.split()).rstrip(".") or type(error).__name__
 
 
 def _text(value: Any) -> str:
