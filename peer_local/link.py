@@ -63,6 +63,8 @@ class Link:
         self.losses = 0
         """Connections that were up and got lost."""
         self._refused: str | None = None
+        self._sent_away: str | None = None
+        """Why the performer opened no connection, in its words."""
         self._in_room = False
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -75,7 +77,7 @@ class Link:
     def problem(self) -> str | None:
         """What its owner should know, one sentence."""
         if self._refused is not None or self._wire.trouble is None:
-            return self._refused
+            return self._refused or self._sent_away
         if self.connected:
             return f"{self._wire.trouble}; it is tried again, and the call goes on meanwhile."
         return f"{self._wire.trouble}; start it or set UNDERSTUDY_LOCAL__SIGNALING_URL."
@@ -137,6 +139,7 @@ class Link:
                     await self._connection.add_candidate(message)
             case protocol.Bye(sender=sender, reason=reason):
                 if sender == self._performer and self._connection is not None:
+                    self._sent_away = reason
                     self._connection.end(reason or "The double closed the connection.")
             case protocol.Error(code=code):
                 logger.warning("signaling_refused", extra={"code": code})
@@ -198,6 +201,7 @@ class Link:
             connection.offered(partial(self._tell, performer))
             await connection.up()
             up = True
+            self._sent_away = None
             self._lost.clear()
             self._enter("connected")
             logger.warning("link_lost", extra={"reason": await connection.ended()})
