@@ -17,6 +17,7 @@ from deploy.console import SetupError
 ASK_TIMEOUT_S: Final = 30
 SERVICES: Final = ("language", "voice", "face")
 SERVICES_VARIABLE: Final = "UNDERSTUDY_MACHINE__SERVICES"
+LANGUAGE_MODEL_VARIABLE: Final = "UNDERSTUDY_SERVICES__LLM_MODEL"
 LANGUAGE_MODEL: Final = "mamaylm-gemma-2-9b-it-v0.1"
 VOICE_MODEL: Final = "openaudio-s1-mini"
 FACE_MODEL: Final = "musetalk-1.5"
@@ -65,7 +66,7 @@ def make_plan(environment: Mapping[str, str], gpu: Gpu | None, *, directory: Pat
         return Plan(tuple(extras), tuple(models), defaults)
     if "language" in chosen and want("UNDERSTUDY_LLM__ENGINE", "openai") == "openai":
         extras.append("llm-server")
-        models.append(LANGUAGE_MODEL)
+        models.append(environment.get(LANGUAGE_MODEL_VARIABLE) or LANGUAGE_MODEL)
     voice = "voice" in chosen
     if voice and not (environment.get(HUB_VARIABLE) or (weights / VOICE_MODEL).is_dir()):
         voice = False
@@ -80,15 +81,18 @@ def make_plan(environment: Mapping[str, str], gpu: Gpu | None, *, directory: Pat
         want(f"{server}__CHECKOUT", str(directory / "fish-speech"))
         want(f"{server}__CHECKPOINT", str(weights / VOICE_MODEL))
         want(f"{server}__DIR", str(directory / "voice"))
-    engine = environment.get("UNDERSTUDY_FACE__ENGINE") or "auto"
-    musetalk = "face" in chosen and engine in ("auto", "musetalk")
+    musetalk = "face" in chosen and (environment.get("UNDERSTUDY_FACE__ENGINE") or "auto") in ("auto", "musetalk")
+    if musetalk and (directory / "avatar").is_dir():
+        want("UNDERSTUDY_FACE__AVATAR", str(directory / "avatar"))
+    if musetalk and not (environment.get("UNDERSTUDY_FACE__AVATAR") or defaults.get("UNDERSTUDY_FACE__AVATAR")):
+        musetalk = False  # its packages are gigabytes that nobody would use
+        notes.append(
+            f"There is no avatar yet, so the illustrated host performs; copy one that `make avatar` made to "
+            f"{directory / 'avatar'} and start again."
+        )
     if musetalk:
         extras.append("musetalk")
         models.append("musetalk")
-        if not environment.get("UNDERSTUDY_FACE__AVATAR"):
-            notes.append(
-                "No avatar is named (UNDERSTUDY_FACE__AVATAR): the illustrated host performs until there is one."
-            )
     models.append("whisper-large-v3-turbo")
     return Plan(tuple(extras), tuple(models), defaults, gpu, voice, musetalk, tuple(notes))
 

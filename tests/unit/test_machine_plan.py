@@ -18,8 +18,13 @@ CARD = Gpu("NVIDIA L40S", 45.0, (13, 0))
 TOKEN = {"HF_TOKEN": "hf_x"}
 
 
-def plan(environment: dict[str, str], gpu: Gpu | None, folder: Path = Path("/nowhere")) -> Plan:
-    return make_plan(environment, gpu, directory=Path("/machine"), weights=folder)
+def plan(
+    environment: dict[str, str],
+    gpu: Gpu | None,
+    folder: Path = Path("/nowhere"),
+    directory: Path = Path("/machine"),
+) -> Plan:
+    return make_plan(environment, gpu, directory=directory, weights=folder)
 
 
 def test_without_a_gpu_the_embedded_engines_perform() -> None:
@@ -29,7 +34,7 @@ def test_without_a_gpu_the_embedded_engines_perform() -> None:
 
 
 def test_a_gpu_brings_all_three_services() -> None:
-    found = plan(TOKEN, CARD)
+    found = plan({"UNDERSTUDY_FACE__AVATAR": "/me", **TOKEN}, CARD)
     assert set(found.extras) == {"machine", "llm-server", "musetalk"}
     assert {"mamaylm-gemma-2-9b-it-v0.1", "openaudio-s1-mini", "musetalk", "embedded"} <= set(found.weights)
     assert found.defaults["UNDERSTUDY_LLM__ENGINE"] == "openai"
@@ -45,10 +50,27 @@ def test_what_the_user_set_stays() -> None:
 
 
 def test_only_the_chosen_services_are_set_up() -> None:
-    found = plan({"UNDERSTUDY_MACHINE__SERVICES": "language, face", **TOKEN}, CARD)
+    wishes = {"UNDERSTUDY_MACHINE__SERVICES": "language, face", "UNDERSTUDY_FACE__AVATAR": "/me", **TOKEN}
+    found = plan(wishes, CARD)
     assert not found.voice_server and "UNDERSTUDY_TTS__ENGINE" not in found.defaults
     assert "openaudio-s1-mini" not in found.weights and found.musetalk
     assert plan({"UNDERSTUDY_MACHINE__SERVICES": "", **TOKEN}, CARD).weights == ("embedded", "whisper-large-v3-turbo")
+
+
+def test_the_face_waits_for_an_avatar_and_finds_one_that_was_copied_there(tmp_path: Path) -> None:
+    bare = plan(TOKEN, CARD, directory=tmp_path)
+    assert not bare.musetalk and "musetalk" not in bare.extras
+    assert any(str(tmp_path / "avatar") in note for note in bare.notes)
+    (tmp_path / "avatar").mkdir()
+    found = plan(TOKEN, CARD, directory=tmp_path)
+    assert found.musetalk and found.defaults["UNDERSTUDY_FACE__AVATAR"] == str(tmp_path / "avatar")
+    named = plan({"UNDERSTUDY_FACE__AVATAR": "/me", **TOKEN}, CARD, directory=tmp_path)
+    assert "UNDERSTUDY_FACE__AVATAR" not in named.defaults
+
+
+def test_the_language_model_that_was_chosen_is_the_one_that_is_fetched() -> None:
+    found = plan({"UNDERSTUDY_SERVICES__LLM_MODEL": "another", **TOKEN}, CARD)
+    assert "another" in found.weights and "mamaylm-gemma-2-9b-it-v0.1" not in found.weights
 
 
 def test_gated_weights_without_a_key_leave_the_embedded_voice(tmp_path: Path) -> None:
