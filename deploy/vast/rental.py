@@ -353,7 +353,7 @@ class Rental:
             if self._running_s is None:
                 self._running_s = self._alive_s = now_s
                 self._mark("starting", now_s)
-        elif mine.status == "loading" and self._loading_s is None:
+        elif mine.status is not None and why is None and self._loading_s is None:
             self._loading_s = now_s
             self._mark("image", now_s)
         if mine.message and self._said == 0:

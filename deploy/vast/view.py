@@ -153,6 +153,8 @@ class View:
         grid.add_row("", Text(host_line(rental), style="bold"))
         for line in past_lines(rental):
             grid.add_row(Text("✓", style=GOOD), Text(line, style=DIM))
+        if rental.stage == "ended":
+            return grid
         present = Text(present_line(rental, self.stopping()), no_wrap=True, overflow="ellipsis")
         present.append(f"  {elapsed(now_s - rental.since_s)}", style=DIM)
         if self.stopping():
