@@ -21,6 +21,7 @@ LANGUAGE_MODEL_VARIABLE: Final = "UNDERSTUDY_SERVICES__LLM_MODEL"
 LANGUAGE_MODEL: Final = "mamaylm-gemma-2-9b-it-v0.1"
 VOICE_MODEL: Final = "openaudio-s1-mini"
 FACE_MODEL: Final = "musetalk-1.5"
+REFERENCE_VARIABLE: Final = "UNDERSTUDY_TTS__FISH_SPEECH__REFERENCE"
 HUB_VARIABLE: Final = "HF_TOKEN"
 
 
@@ -68,12 +69,18 @@ def make_plan(environment: Mapping[str, str], gpu: Gpu | None, *, directory: Pat
         extras.append("llm-server")
         models.append(environment.get(LANGUAGE_MODEL_VARIABLE) or LANGUAGE_MODEL)
     voice = "voice" in chosen
-    if voice and not (environment.get(HUB_VARIABLE) or (weights / VOICE_MODEL).is_dir()):
-        voice = False
-        notes.append(
-            f"The cloned voice needs {HUB_VARIABLE}, a key of the hub's user who accepted the terms of {VOICE_MODEL}; "
-            "until then the embedded voice speaks."
-        )
+    if voice and not environment.get("UNDERSTUDY_TTS__ENGINE"):
+        recordings = _recordings(directory / "voice" / "references")
+        reference = environment.get(REFERENCE_VARIABLE) or (recordings[0] if len(recordings) == 1 else "")
+        voice, lacks = reference in recordings, ""
+        if not voice:
+            lacks = f"a recording in {directory / 'voice' / 'references' / (reference or 'NAME')}"
+        elif not (environment.get(HUB_VARIABLE) or (weights / VOICE_MODEL).is_dir()):
+            voice, lacks = False, f"{HUB_VARIABLE} of somebody who accepted the terms of {VOICE_MODEL}"
+        if lacks:
+            notes.append(f"The cloned voice needs {lacks}; until then the embedded voice speaks.")
+        else:
+            want(REFERENCE_VARIABLE, reference)
     voice = voice and want("UNDERSTUDY_TTS__ENGINE", "fish_speech") == "fish_speech"
     if voice:
         models.append(VOICE_MODEL)
@@ -95,6 +102,11 @@ def make_plan(environment: Mapping[str, str], gpu: Gpu | None, *, directory: Pat
         models.append("musetalk")
     models.append("whisper-large-v3-turbo")
     return Plan(tuple(extras), tuple(models), defaults, gpu, voice, musetalk, tuple(notes))
+
+
+def _recordings(folder: Path) -> list[str]:
+    """Names of the voices whose recording and words are there, as Fish Speech's server keeps them."""
+    return sorted(one.parent.name for one in folder.glob("*/sample.wav") if one.with_suffix(".lab").is_file())
 
 
 def _services(environment: Mapping[str, str], gpu: Gpu | None) -> tuple[str, ...]:

@@ -18,6 +18,16 @@ CARD = Gpu("NVIDIA L40S", 45.0, (13, 0))
 TOKEN = {"HF_TOKEN": "hf_x"}
 
 
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A machine's folder with the recording of one voice."""
+    me = tmp_path / "machine" / "voice" / "references" / "me"
+    me.mkdir(parents=True)
+    (me / "sample.wav").touch()
+    (me / "sample.lab").touch()
+    return tmp_path / "machine"
+
+
 def plan(
     environment: dict[str, str],
     gpu: Gpu | None,
@@ -33,13 +43,14 @@ def test_without_a_gpu_the_embedded_engines_perform() -> None:
     assert not found.voice_server and not found.musetalk
 
 
-def test_a_gpu_brings_all_three_services() -> None:
-    found = plan({"UNDERSTUDY_FACE__AVATAR": "/me", **TOKEN}, CARD)
+def test_a_gpu_brings_all_three_services(recorded: Path) -> None:
+    found = plan({"UNDERSTUDY_FACE__AVATAR": "/me", **TOKEN}, CARD, directory=recorded)
     assert set(found.extras) == {"machine", "llm-server", "musetalk"}
     assert {"mamaylm-gemma-2-9b-it-v0.1", "openaudio-s1-mini", "musetalk", "embedded"} <= set(found.weights)
     assert found.defaults["UNDERSTUDY_LLM__ENGINE"] == "openai"
     assert found.defaults["UNDERSTUDY_TTS__ENGINE"] == "fish_speech"
-    assert found.defaults["UNDERSTUDY_TTS__FISH_SPEECH__SERVER__CHECKOUT"] == "/machine/fish-speech"
+    assert found.defaults["UNDERSTUDY_TTS__FISH_SPEECH__SERVER__CHECKOUT"] == str(recorded / "fish-speech")
+    assert found.defaults["UNDERSTUDY_TTS__FISH_SPEECH__REFERENCE"] == "me"
     assert found.voice_server and found.musetalk
 
 
@@ -73,11 +84,19 @@ def test_the_language_model_that_was_chosen_is_the_one_that_is_fetched() -> None
     assert "another" in found.weights and "mamaylm-gemma-2-9b-it-v0.1" not in found.weights
 
 
-def test_gated_weights_without_a_key_leave_the_embedded_voice(tmp_path: Path) -> None:
-    found = plan({}, CARD, tmp_path)
+def test_gated_weights_without_a_key_leave_the_embedded_voice(tmp_path: Path, recorded: Path) -> None:
+    found = plan({}, CARD, tmp_path, recorded)
     assert not found.voice_server and any("HF_TOKEN" in note for note in found.notes)
     (tmp_path / "openaudio-s1-mini").mkdir()
-    assert plan({}, CARD, tmp_path).voice_server, "they were fetched before"
+    assert plan({}, CARD, tmp_path, recorded).voice_server, "they were fetched before"
+
+
+def test_without_a_recording_there_is_no_voice_to_clone(tmp_path: Path, recorded: Path) -> None:
+    found = plan(TOKEN, CARD, directory=tmp_path)
+    assert not found.voice_server and "openaudio-s1-mini" not in found.weights
+    assert any("references/NAME" in note for note in found.notes)
+    another = plan({"UNDERSTUDY_TTS__FISH_SPEECH__REFERENCE": "you", **TOKEN}, CARD, directory=recorded)
+    assert not another.voice_server and any("references/you" in note for note in another.notes)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +171,12 @@ def no_voice() -> None:
     raise SetupError("Cannot fetch openaudio-s1-mini: its terms are not accepted.")
 
 
-def test_a_voice_that_cannot_be_had_leaves_the_embedded_one(tmp_path: Path) -> None:
+def test_a_voice_that_cannot_be_had_leaves_the_embedded_one(tmp_path: Path, recorded: Path) -> None:
     told: list[str] = []
     progress, variables = Progress(tmp_path / "progress", out=told.append), dict(TOKEN)
-    found = attempt_voice(plan(TOKEN, CARD), progress, "weights", no_voice, variables)
+    before = plan(TOKEN, CARD, directory=recorded)
+    found = attempt_voice(before, progress, "weights", no_voice, variables)
+    assert before.voice_server
     assert not found.voice_server and variables["UNDERSTUDY_TTS__ENGINE"] == "kokoro"
     assert "terms are not accepted" in told[0] and " weights note: " in told[0]
     assert plan(variables, CARD).defaults.get("UNDERSTUDY_TTS__ENGINE") is None, "the start goes on without it"
