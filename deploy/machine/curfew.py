@@ -63,8 +63,8 @@ class Curfew:
         """Judge what is seen now; None when the performer tells nothing, which counts as nobody."""
         if sight is not None:
             before = self._before
-            if sight.viewers > 0:
-                self._connected_s = now_s
+            if sight.viewers > 0 or before is None:
+                self._connected_s = now_s  # nobody could come before the double was there
             if before is None or sight.viewers > before.viewers or sight.turns != before.turns:
                 self._active_s = now_s
             self._before = sight

@@ -36,6 +36,21 @@ def test_a_performer_that_tells_nothing_counts_as_nobody() -> None:
     assert minutes(curfew, None, 10)[0].over
 
 
+def test_a_start_that_takes_long_leaves_the_whole_idle_time() -> None:
+    curfew = Curfew(Limits(idle_s=20 * 60), now_s=0)
+    minutes(curfew, None, 0, 15)
+    later, over = minutes(curfew, NOBODY, 18, 38)
+    assert not later.warns and over.over
+
+
+def test_a_double_that_dies_again_and_again_keeps_no_machine() -> None:
+    curfew = Curfew(Limits(idle_s=20 * 60), now_s=0)
+    for moment in range(0, 20, 2):
+        minutes(curfew, NOBODY, moment)
+        minutes(curfew, None, moment + 1)
+    assert minutes(curfew, NOBODY, 20)[0].over
+
+
 def test_somebody_who_comes_takes_the_idle_end_back() -> None:
     curfew = Curfew(Limits(idle_s=20 * 60), now_s=0)
     minutes(curfew, NOBODY, 18)
