@@ -25,7 +25,7 @@ def test_without_limits_there_is_no_end() -> None:
 
 def test_nobody_for_the_idle_time_ends_it_after_a_warning() -> None:
     curfew = Curfew(Limits(idle_s=20 * 60, warn_s=5 * 60), now_s=0)
-    early, warned, over = minutes(curfew, NOBODY, 14, 16, 20)
+    _, early, warned, over = minutes(curfew, NOBODY, 0, 14, 16, 20)
     assert not early.warns
     assert warned.warns and not warned.over and warned.reason == "idle"
     assert over.over
