@@ -205,3 +205,12 @@ def test_what_the_ears_hear_never_breaks_the_call(scene: Scene, monkeypatch: pyt
 
     monkeypatch.setattr(scene.call, "_send", fail)
     scene.call.hear(Utterance("Hello", scene.now_s, scene.now_s))
+
+
+def test_a_warning_of_the_machine_outlasts_an_answer_until_it_is_taken_back(scene: Scene) -> None:
+    scene.take(protocol.Notice(text="The machine of the double goes off in 5 minutes."))
+    scene.answers(1, "Hello", "Hello.")
+    scene.ends(1, "Hello.")
+    assert scene.call.notice == "The machine of the double goes off in 5 minutes."
+    scene.take(protocol.Notice(text=""))
+    assert scene.call.notice is None
