@@ -42,15 +42,18 @@ def serve(root: Path, arguments: list[str]) -> int:
         progress.note("source", commit(root))
         for note in plan.notes:
             progress.note("source", note)
-    with progress.phase("environment"):
+    logs = directory / "log"
+    install = root / ".venv" / "install.log"
+    with progress.phase("environment", logs=(install, logs / "voice-server.log")):
         apt = Apt()
         require_libraries(apt)
         environment = Environment(root, apt, cuda=plan.gpu.cuda if plan.gpu and "llm-server" in plan.extras else None)
         environment.ensure(plan.extras)
-        steps = Steps(root, environment.python, directory / "log")
+        steps = Steps(root, environment.python, logs)
         if plan.voice_server:
             plan = attempt_voice(plan, progress, "environment", lambda: steps.run("voice-server", *SET_UP_VOICE))
-    with progress.phase("weights", ", ".join(plan.weights)):
+    fetched = tuple(logs / f"{name}.log" for name in ("weights", "weights-voice", "weights-face"))
+    with progress.phase("weights", ", ".join(plan.weights), logs=fetched):
         steps.run("weights", *FETCH, *(model for model in plan.weights if model != VOICE_MODEL))
         if plan.voice_server:
             plan = attempt_voice(plan, progress, "weights", lambda: steps.run("weights-voice", *FETCH, VOICE_MODEL))

@@ -138,6 +138,6 @@ def _steady(now_s: float) -> float:
 
 
 def _is_kept(name: str) -> bool:
-    if name.startswith(f"{PREFIX}MACHINE__TLS"):
-        return False
+    if name.startswith(f"{PREFIX}MACHINE__TLS") or name == "HF_TOKEN":
+        return False  # used before the services are started, and by none of them
     return name.startswith((PREFIX, *INHERITED)) or name in INHERITED_TOO or name in RENTAL

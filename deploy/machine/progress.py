@@ -7,6 +7,7 @@ Whoever rents the machine reads the same lines from its log. deploy/onstart.sh w
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -78,13 +79,19 @@ class Progress:
             self._write(f"    | {line}")
 
     @contextmanager
-    def phase(self, name: str, text: str = "") -> Iterator[None]:
-        """A phase from its beginning to its end; a SetupError inside is told and raised again."""
+    def phase(self, name: str, text: str = "", *, logs: Sequence[Path] = ()) -> Iterator[None]:
+        """A phase from its beginning to its end; a SetupError inside is told and raised again.
+
+        With it goes the end of that one of `logs` that was written last, if any was since the beginning.
+        """
         self.began(name, text)
+        before_ns = time.time_ns()
         try:
             yield
         except SetupError as error:
-            self.failed(name, str(error))
+            written = [(log.stat().st_mtime_ns, log) for log in logs if log.is_file()]
+            newest = max((entry for entry in written if entry[0] >= before_ns), default=None)
+            self.failed(name, str(error), last_lines(newest[1]) if newest else ())
             raise
         self.done(name)
 

@@ -68,7 +68,7 @@ def environment_of(name: str, variables: Mapping[str, str]) -> dict[str, str]:
     if name != SIGNALING:
         hidden += ("UNDERSTUDY_SIGNALING__SECRET",)
     if name in (SIGNALING, TURN, WATCHDOG):
-        hidden += ("UNDERSTUDY_LLM__KEY", "UNDERSTUDY_TTS__FISH_SPEECH__KEY", "UNDERSTUDY_REMOTE__TOKEN", "HF_TOKEN")
+        hidden += ("UNDERSTUDY_LLM__KEY", "UNDERSTUDY_TTS__FISH_SPEECH__KEY", "UNDERSTUDY_REMOTE__TOKEN")
     if name == TURN:  # it has its own file
         return {
             key: value for key, value in variables.items() if not key.startswith("UNDERSTUDY_") and key not in hidden

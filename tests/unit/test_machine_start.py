@@ -1,6 +1,7 @@
 """The start of a machine as somebody sees it who waits for it, and what its services find in their environment."""
 
 import base64
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,8 +58,14 @@ def test_a_failed_phase_is_told_in_one_sentence_and_with_the_end_of_its_log(tmp_
     with pytest.raises(SetupError), progress.phase("environment"):
         raise SetupError("There is no compiler.")
     assert told[-1].endswith("environment failed: There is no compiler.")
-    progress.failed("compile", "It ends.", ["line"])
-    assert told[-1] == "    | line"
+    old, new = tmp_path / "old.log", tmp_path / "new.log"
+    old.write_text("of another day")
+    os.utime(old, (1, 1))
+    with pytest.raises(SetupError), progress.phase("weights", logs=(old, new, tmp_path / "none.log")):
+        new.write_text("one\ntwo")
+        raise SetupError("Nothing answers.")
+    assert told[-3:] == ["==> 2026-11-25T20:40:01Z weights failed: Nothing answers.", "    | one", "    | two"]
+    assert (tmp_path / "progress").read_text().splitlines() == told
 
 
 @pytest.mark.parametrize("line", ["", "==> soon weights began", "==> 2026-11-25T20:40:01Z lunch began", "    | x"])
@@ -205,6 +212,7 @@ def test_each_service_sees_only_the_secrets_that_it_uses(certificate: Certificat
     }
     found = variables(certificate, outside)
     assert "SECRET" not in found, "what is not ours is not passed on"
+    assert "HF_TOKEN" not in found, "weights are fetched before"
     seen = {name: environment_of(name, found) for name in ("signaling", "turn", "performer", "llm", "watchdog")}
     assert all("PATH" in one for one in seen.values())
     assert [name for name, one in seen.items() if "CONTAINER_API_KEY" in one] == ["watchdog"]
