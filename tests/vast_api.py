@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 KEY = "0123456789abcdef" * 4
@@ -32,6 +32,16 @@ DEFAULT_INTERVAL_S = 1.0
 
 Fault = Literal["429", "500", "lost", "lost after", "not json"]
 """`lost`: the connection ends without an answer and nothing happened; `lost after`: it did happen."""
+
+
+class Host(Protocol):
+    """A machine that really runs what is ordered; its ports have the same numbers outside."""
+
+    address: str
+
+    def begin(self, instance: int, key: str, order: Mapping[str, Any]) -> None: ...
+    def log(self) -> str: ...
+    def end(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,8 @@ class Plan:
     opens_ports: bool = True
     lists_after_s: float = 0.0
     """When it appears in the list of instances."""
+    host: Host | None = None
+    """Runs it, in place of `log`."""
 
 
 @dataclass
@@ -244,6 +256,8 @@ class FakeVast:
         now_s = self.clock()
         key = f"instance-key-{instance}"
         self.instances[instance] = Rented(instance, row, body, plan, now_s, key, state_s=now_s)
+        if plan.host is not None:
+            plan.host.begin(instance, key, body)
         return Answer(200, {"success": True, "new_contract": instance, "instance_api_key": key})
 
     def _list(self, target: str, body: Any) -> Answer:
@@ -264,6 +278,8 @@ class FakeVast:
         if one is None or not self._exists(one):
             return _refused(404, "no_such_instance", "The instance does not exist.")
         one.destroyed_s = self.clock()
+        if one.plan.host is not None:
+            one.plan.host.end()
         return Answer(200, {"success": True})
 
     def _set_state(self, target: str, body: Any) -> Answer:
@@ -289,6 +305,8 @@ class FakeVast:
         one = self.instances[number]
         runs_s = self.clock() - one.began_s - one.plan.schedule_s - one.plan.image_s
         lines = [line for at_s, line in one.plan.log if at_s <= runs_s]
+        if one.plan.host is not None:
+            lines = one.plan.host.log().splitlines()
         return Answer(200, None, "\n".join(lines[-tail:]) + "\n")
 
     def _gpu_names(self, target: str, body: Any) -> Answer:
@@ -329,13 +347,12 @@ class FakeVast:
         status = self._status(one)
         variables = one.order["env"]
         opened = status == "running" and one.plan.opens_ports
-        ports = {
-            f"{inside}{'' if '/' in inside else '/tcp'}": [
-                {"HostIp": "0.0.0.0", "HostPort": str(33_000 + count)},
-                {"HostIp": "::", "HostPort": str(33_000 + count)},
-            ]
-            for count, inside in enumerate(_inside(variables))
-        }
+        host = one.plan.host
+        ports = {}
+        for count, inside in enumerate(_inside(variables)):
+            outside = inside.partition("/")[0] if host is not None else str(33_000 + count)
+            places = [{"HostIp": ip, "HostPort": outside} for ip in ("0.0.0.0", "::")]
+            ports[inside if "/" in inside else f"{inside}/tcp"] = places
         disk = one.order["disk"]
         return {
             "id": one.id,
@@ -349,7 +366,7 @@ class FakeVast:
             "label": one.order["label"],
             "image_uuid": one.order["image"],
             "image_runtype": one.order.get("runtype"),
-            "public_ipaddr": " 203.0.113.7\n",
+            "public_ipaddr": f" {host.address if host is not None else '203.0.113.7'}\n",
             "ports": ports if opened else None,
             "direct_port_start": 33_000 if one.plan.opens_ports else -1,
             "direct_port_end": 33_063 if one.plan.opens_ports else -1,
