@@ -71,6 +71,8 @@ async def viewer(patience_s: float = 0.0) -> AsyncIterator[tuple[RTCPeerConnecti
         task.cancel()
         await asyncio.wait((task,))
         await peer.close()
+        # aioice looks every 20 ms whether it was closed.
+        await until(lambda: not any("__connect" in str(task) for task in asyncio.all_tasks()))
 
 
 async def answer(offer: str) -> tuple[RTCPeerConnection, str]:
