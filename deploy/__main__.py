@@ -18,6 +18,7 @@ COMMANDS = {
     "up": ("deploy.vast.up:up", "rent a GPU and put the double on it (--yes, --keep)"),
     "status": ("deploy.vast.commands:status", "what is rented and how it is (--json)"),
     "logs": ("deploy.vast.commands:logs", "the machine's log (--follow)"),
+    "send": ("deploy.vast.sending:send", "your avatar or voice to the machine (--avatar, --voice)"),
     "ssh": ("deploy.vast.commands:ssh", "a shell on the machine"),
     "check": ("deploy.check:run", "a test call with the double"),
     "stop": ("deploy.vast.commands:stop", "stop the machine; its disk goes on costing money"),

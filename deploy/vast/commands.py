@@ -18,7 +18,7 @@ from deploy.vast.account import is_ours
 from deploy.vast.client import patiently
 from deploy.vast.desk import Desk, open_desk
 from deploy.vast.driver import Stops, drive
-from deploy.vast.fleet import age_h, how_to_destroy, ours, the_one
+from deploy.vast.fleet import age_h, how_to_destroy, ours, ssh_command, the_one
 from deploy.vast.hands import Hands
 from deploy.vast.instance import Instance
 from deploy.vast.ledger import SECONDS_PER_HOUR
@@ -29,7 +29,6 @@ from deploy.vast.rental import Rental
 from deploy.vast.steps import Rent, Rented
 from deploy.vast.up import limits_of, look_around, show_market, watch
 
-SSH_PORT = 22
 FOLLOW_S = 5.0
 LOG_LINES = 200
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -211,11 +210,7 @@ def ssh(arguments: Sequence[str]) -> int:
     options, rest = parser.parse_known_args(arguments)
     desk = open_desk()
     instance = the_one(ours(desk), options.instance)
-    direct = instance.outside(SSH_PORT)
-    host, port = (instance.address, direct) if direct and instance.address else (instance.ssh_host, instance.ssh_port)
-    if not (host and port):
-        raise SetupError(f"Instance {instance.id} has no SSH yet; wait until `python -m deploy status` says running.")
-    command = ["ssh", "-p", str(port), f"root@{host}", *rest]
+    command = [*ssh_command(instance), *rest]
     if options.print:
         print(" ".join(command))
         return 0

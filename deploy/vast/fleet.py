@@ -9,6 +9,7 @@ from deploy.vast.desk import Desk
 from deploy.vast.instance import Instance
 from deploy.vast.removal import Left
 
+SSH_PORT = 22
 PAGE = "https://cloud.vast.ai/instances/"
 
 
@@ -44,6 +45,15 @@ def how_to_destroy(left: Left, label: str) -> str:
     else:
         what = f"An instance labelled {label} may still be rented, because {left.reason}."
     return f"{what} It costs money until you run `python -m deploy down`, or destroy it by hand at {PAGE}."
+
+
+def ssh_command(instance: Instance, options: Sequence[str] = ()) -> list[str]:
+    """How one gets into an instance, directly where the host opened the port. Raises SetupError."""
+    direct = instance.outside(SSH_PORT)
+    host, port = (instance.address, direct) if direct and instance.address else (instance.ssh_host, instance.ssh_port)
+    if not (host and port):
+        raise SetupError(f"Instance {instance.id} has no SSH yet; wait until `python -m deploy status` says running.")
+    return ["ssh", *options, "-p", str(port), f"root@{host}"]
 
 
 def age_h(instance: Instance, now: Callable[[], float]) -> float:

@@ -107,7 +107,7 @@ def look_around(desk: Desk) -> Market:
     """The offers that suit, cheapest first, of those that the month's cap allows. Raises SetupError, WireError."""
     settings = desk.settings
     model = desk.variables.get("UNDERSTUDY_LLM__MODEL") or LANGUAGE_MODEL
-    # Without the hub's key the machine speaks with the embedded voice, which needs no GPU.
+    # Without the hub's key the machine speaks with the embedded voice for good, which needs no GPU.
     computed = [name for name in settings.services if name != "voice" or hub_token(desk)]
     try:
         needs = needs_of(computed, language_model=model, vram_gib=settings.vram_gib)
@@ -134,7 +134,7 @@ def show_market(desk: Desk, market: Market) -> None:
     desk.console.print(f"{count} offers suit; the cheapest:" if count > 1 else "One offer suits:")
     desk.console.print(offers_table(market.offers, market.needs))
     for note in notes(desk):
-        desk.console.print(note, style="#facc15", soft_wrap=True)
+        desk.console.print(note, style="grey54", soft_wrap=True)
     idle = f", or {settings.idle_minutes:g} min without anybody" if settings.idle_minutes else ""
     desk.console.print(
         f"This month ${market.spent_usd:.2f} of ${settings.max_usd_per_month:.2f} are spent. "
@@ -146,13 +146,13 @@ def show_market(desk: Desk, market: Market) -> None:
 def notes(desk: Desk) -> list[str]:
     """What the user should know before it is paid for."""
     said = []
-    if "voice" in desk.settings.services and not hub_token(desk):
-        said.append(
-            "The embedded voice will speak: the cloned one needs HF_TOKEN, a key of the hub's user who accepted the "
-            "terms of openaudio-s1-mini."
+    if "voice" in desk.settings.services:
+        needs = (
+            "" if hub_token(desk) else "; it needs HF_TOKEN, too, of somebody who accepted openaudio-s1-mini's terms"
         )
-    if desk.variables.get("UNDERSTUDY_FACE__AVATAR"):
-        said.append("Your avatar is not sent to the machine: the illustrated host will perform until it is there.")
+        said.append(f"The embedded voice will speak until `python -m deploy send --voice` brings a recording{needs}.")
+    if "face" in desk.settings.services:
+        said.append("The illustrated host will perform until `python -m deploy send --avatar` brings an avatar.")
     return said
 
 

@@ -1,6 +1,7 @@
 """`make deploy-gpu` before a Vast.ai that does what the real one does: what is rented, what is said, what is left."""
 
 import json
+import os
 import stat
 import time
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.console import SetupError
-from deploy.vast import commands
+from deploy.vast import commands, sending
 from deploy.vast.up import look_around, refuse_second, show_market
 from signaling import auth
 from signaling.connection_string import ConnectionString
@@ -261,8 +262,55 @@ def test_what_the_double_will_lack_is_said_before_it_is_paid_for(tmp_path: Path)
     without = world(tmp_path)
     market = look_around(without.desk)
     show_market(without.desk, market)
-    assert "The embedded voice will speak" in without.said
+    assert "needs HF_TOKEN" in without.said and "illustrated host will perform" in without.said
     voiced = world(tmp_path, variables={"HF_TOKEN": "hf_token"})
     assert look_around(voiced.desk).needs.vram_gib > market.needs.vram_gib + 6
     show_market(voiced.desk, look_around(voiced.desk))
-    assert "embedded voice" not in voiced.said and "hf_token" not in voiced.said
+    assert "HF_TOKEN" not in voiced.said and "hf_token" not in voiced.said
+
+
+def test_an_avatar_and_a_voice_are_sent_whole_and_the_machine_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = world(tmp_path)
+    it.up()
+    there, data = tmp_path / "there", tmp_path / "data"
+    monkeypatch.setattr(sending, "open_desk", lambda: it.desk)
+    monkeypatch.setattr(sending, "user_data_path", lambda _: data)
+    _ssh_to(there, tmp_path / "bin", monkeypatch)
+    avatar, voice = tmp_path / "avatar", data / "voice" / "references" / "me"
+    for file, text in (
+        (avatar / "frames" / "1", "a face"),
+        (voice / "sample.wav", "sound"),
+        (voice / "sample.lab", "words"),
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    old = there / "understudy" / "avatar" / "old"
+    old.parent.mkdir(parents=True)
+    old.write_text("an older avatar")
+    (there / "source" / "deploy").mkdir(parents=True)
+    (there / "source" / "deploy" / "onstart.sh").write_text(f"ls {there}/understudy/avatar > {there}/started\n")
+    assert sending.send(["--avatar", str(avatar), "--voice", "me"]) == 0
+    assert (there / "started").read_text() == "frames\n" and not old.exists()
+    sent = there / "understudy" / "voice" / "references" / "me" / "sample.wav"
+    assert sent.read_text() == "sound" and stat.S_IMODE(sent.parent.stat().st_mode) == 0o700
+
+
+def test_what_there_is_to_send_is_asked_for_before_anything_else(tmp_path: Path) -> None:
+    desk = world(tmp_path).desk
+    with pytest.raises(SetupError, match="Say what to send"):
+        sending.pack(desk, None, None)
+    with pytest.raises(SetupError, match="make avatar"):
+        sending.pack(desk, tmp_path / "nothing", None)
+    with pytest.raises(SetupError, match="no voice me"):
+        sending.pack(desk, None, "me")
+
+
+def _ssh_to(there: Path, programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ssh whose other side is a folder of this machine."""
+    programs.mkdir()
+    ssh = programs / "ssh"
+    ssh.write_text(f'#!/bin/bash\ncommand=${{@: -1}}\nexec bash -c "${{command//\\/workspace/{there}}}"\n')
+    ssh.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
