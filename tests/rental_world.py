@@ -19,7 +19,8 @@ from deploy.vast.rental import Rental
 from deploy.vast.source import Source
 from deploy.vast.up import look_around, rent, tell
 from deploy.vast.wire import Wire
-from tests.vast_api import KEY, FakeVast, Plan, offer, opened
+from tests.vast_api import KEY, FakeVast, Plan, offer
+from tests.vast_serving import opened
 
 SOURCE = Source("https://example.org/somebody/understudy", "0123456789" * 4)
 WELL = (sys.executable, "-c", "print('heard and seen')")

@@ -7,22 +7,18 @@ another address and is not there at once. Hosts behave as their plan says, and `
 after they had their effect.
 """
 
-import io
 import json
 import re
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from email.message import Message
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.vast_search import holds, value_of
 
 KEY = "0123456789abcdef" * 4
 LONGEST_ONSTART = 4_048
@@ -129,7 +125,7 @@ def offer(number: int, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeVast:
-    """The service's state; `serving` puts it on a port."""
+    """The service's state; vast_serving.py puts it on a port."""
 
     clock: Callable[[], float] = time.monotonic
     offers: list[dict[str, Any]] = field(default_factory=lambda: [offer(1), offer(2), offer(3)])
@@ -236,9 +232,9 @@ class FakeVast:
         disk = float(body.get("allocated_storage", 5))
         rows = [row | {"dph_total": self._price(row, disk)} for row in self.offers]
         fields = {name: rule for name, rule in body.items() if isinstance(rule, dict)}
-        found = [row for row in rows if all(_holds(row, name, rule) for name, rule in fields.items())]
+        found = [row for row in rows if all(holds(row, name, rule) for name, rule in fields.items())]
         for name, direction in reversed(body.get("order") or []):
-            found.sort(key=partial(_value, name), reverse=direction == "desc")
+            found.sort(key=partial(value_of, name), reverse=direction == "desc")
         return Answer(200, {"offers": found[: int(body.get("limit") or 64)]})
 
     def _rent(self, target: str, body: Any) -> Answer:
@@ -384,66 +380,6 @@ class FakeVast:
         }
 
 
-def opened(vast: FakeVast) -> Callable[[urllib.request.Request, float], Any]:
-    """For Wire: the same without a network, as fast as a call."""
-    vast.url = "https://vast.example"
-
-    def opens(request: urllib.request.Request, timeout_s: float) -> Any:
-        body = json.loads(request.data) if isinstance(request.data, bytes) else {}
-        key = (request.get_header("Authorization") or "").removeprefix("Bearer ")
-        answer = vast.handle(request.get_method(), request.full_url.removeprefix(vast.url), key, body)
-        if answer is None:
-            raise urllib.error.URLError(TimeoutError("timed out"))
-        content = io.BytesIO(answer.content)
-        if answer.status >= 400:
-            raise urllib.error.HTTPError(request.full_url, answer.status, "", Message(), content)
-        return content
-
-    return opens
-
-
-@contextmanager
-def serving(vast: FakeVast) -> Iterator[FakeVast]:
-    """Let it answer on a port of loopback; `vast.url` says where."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 10
-
-        def _answer(self) -> None:
-            size = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(size) or b"{}")
-            key = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            answer = vast.handle(self.command, self.path, key, body)
-            self.close_connection = True
-            if answer is None:
-                return
-            content = answer.content
-            self.send_response(answer.status)
-            self.send_header("Content-Type", "application/json" if answer.text is None else "text/plain")
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PUT = do_DELETE = _answer
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = False
-    vast.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="fake-vast")
-    thread.start()
-    try:
-        yield vast
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def _failed(fault: str) -> Answer:
     if fault == "429":
         message = "API requests too frequent endpoint threshold=1.0"
@@ -480,31 +416,3 @@ def _inside(variables: Mapping[str, Any]) -> list[str]:
 
 def _number(target: str) -> int:
     return int(re.findall(r"\d+", urlsplit(target).path.removeprefix("/api/v0"))[0])
-
-
-def _value(name: str, row: Mapping[str, Any]) -> Any:
-    return row.get(name) or 0
-
-
-def _holds(row: Mapping[str, Any], name: str, rule: Mapping[str, Any]) -> bool:
-    """Whether a row fulfils one field of a search, such as {"gte": 24000}."""
-    value = row.get(name)
-    if name == "geolocation":
-        value = str(value)[-2:]
-    return all(_compares(value, operator, wanted) for operator, wanted in rule.items())
-
-
-def _compares(value: Any, operator: str, wanted: Any) -> bool:
-    if operator in ("in", "notin"):
-        return (value in wanted) == (operator == "in")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        wanted = float(wanted)
-    compare: dict[str, Callable[[Any, Any], bool]] = {
-        "eq": lambda left, right: left == right,
-        "neq": lambda left, right: left != right,
-        "gt": lambda left, right: left > right,
-        "gte": lambda left, right: left >= right,
-        "lt": lambda left, right: left < right,
-        "lte": lambda left, right: left <= right,
-    }
-    return value is not None and compare[operator](value, wanted)

@@ -11,7 +11,8 @@ import pytest
 from deploy.__main__ import COMMANDS, main
 from deploy.vast.driver import SIGNALS
 from tests.rental_world import GOOD
-from tests.vast_api import KEY, FakeVast, offer, serving
+from tests.vast_api import KEY, FakeVast, offer
+from tests.vast_serving import serving
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal of POSIX")

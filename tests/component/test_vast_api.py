@@ -16,7 +16,8 @@ from deploy.vast.order import Order
 from deploy.vast.source import Source
 from deploy.vast.wire import Wire, WireError, destroy_self
 from tests import vast_sdk
-from tests.vast_api import KEY, FakeVast, Plan, offer, serving
+from tests.vast_api import KEY, FakeVast, Plan, offer
+from tests.vast_serving import serving
 
 SDK = pytest.mark.skipif(
     vast_sdk.sdk_python() is None, reason="`python -m tests.vast_sdk` installs Vast.ai's SDK beside the product"

@@ -30,7 +30,8 @@ from deploy.vast.source import Source, git_in
 from deploy.vast.up import look_around, rent, tell
 from deploy.vast.wire import Wire
 from signaling.connection_string import ConnectionString
-from tests.vast_api import KEY, FakeVast, Plan, offer, serving
+from tests.vast_api import KEY, FakeVast, Plan, offer
+from tests.vast_serving import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
