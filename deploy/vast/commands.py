@@ -33,6 +33,7 @@ FOLLOW_S = 5.0
 LOG_LINES = 200
 CLOCKS_DIFFER = timedelta(minutes=1)
 """A host's clock and ours."""
+HEADINGS = {"gpu": "GPU", "usd_per_hour": "$ per hour", "usd": "$ so far"}
 STOPPED_LONGEST_S = 30 * 24 * 3_600.0
 """How long a stopped machine's disk is counted when nobody looks."""
 
@@ -60,7 +61,7 @@ def status(arguments: Sequence[str]) -> int:
         return 0
     table = Table(box=None, pad_edge=False, header_style="grey54")
     for name in rows[0]:
-        table.add_column(name, no_wrap=True)
+        table.add_column(HEADINGS.get(name, name), no_wrap=True)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     desk.console.print(table)
@@ -74,12 +75,12 @@ def _state(instance: Instance, desk: Desk) -> dict[str, object]:
     return {
         "instance": instance.id,
         "label": instance.label,
-        "GPU": instance.gpu,
+        "gpu": instance.gpu,
         "state": instance.status or "scheduled",
         "signaling": "answers" if health else "does not answer" if record else "unknown here",
-        "$ per hour": round(instance.usd_per_hour, 3),
+        "usd_per_hour": round(instance.usd_per_hour, 3),
         "hours": round(hours, 2),
-        "$ so far": round(hours * instance.usd_per_hour, 2),
+        "usd": round(hours * instance.usd_per_hour, 2),
         "address": instance.address or "none yet",
     }
 

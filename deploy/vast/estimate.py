@@ -48,6 +48,11 @@ def expected_start(offer: Offer, needs: Needs) -> Start:
     return Start(image_s, fetch_s, BOOT_S + slower * (WARM_UP_S + (COMPILE_S if needs.compiles else 0.0)))
 
 
+def traffic_usd(offer: Offer, needs: Needs) -> float:
+    """What the host bills for all that a first start fetches, beside the price per hour."""
+    return (IMAGE_GB + needs.fetch_gb) * offer.inet_usd_per_gb
+
+
 def in_minutes(seconds: float) -> str:
     """`~9 min`, for people."""
     return f"~{max(1, round(seconds / 60))} min"

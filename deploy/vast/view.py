@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from deploy.vast.estimate import expected_start, in_minutes
+from deploy.vast.estimate import expected_start, in_minutes, traffic_usd
 from deploy.vast.needs import Needs
 from deploy.vast.offers import Offer
 from deploy.vast.rental import Rental
@@ -47,7 +47,7 @@ WORDS = {
 
 def offers_table(offers: Sequence[Offer], needs: Needs) -> Table:
     table = Table(box=None, pad_edge=False, header_style=DIM)
-    for name in ("", "GPU", "memory", "$ per hour", "ready in", "where", "processor", "line", "reliable"):
+    for name in ("", "GPU", "memory", "$ per hour", "traffic $", "ready in", "where", "processor", "line", "reliable"):
         table.add_column(name, justify="left" if name in ("GPU", "where") else "right", no_wrap=True)
     for number, offer in enumerate(offers[:SHOWN_OFFERS], start=1):
         table.add_row(
@@ -55,6 +55,7 @@ def offers_table(offers: Sequence[Offer], needs: Needs) -> Table:
             offer.gpu,
             f"{offer.vram_gib:.0f} GiB",
             f"{offer.usd_per_hour:.2f}",
+            f"{traffic_usd(offer, needs):.2f}",
             in_minutes(expected_start(offer, needs).total_s),
             offer.place or "unknown",
             f"{offer.cpu_ghz:.1f} GHz",
