@@ -18,8 +18,8 @@ GIB: Final = 1 << 30
 LLM_OVERHEAD_GIB: Final = 1.1
 """CUDA context and work buffers: what MamayLM 9B takes at 8,192 tokens (8.9 to 9.1 GiB) beyond weights and cache."""
 S1_MINI_GIB: Final = 5.4
-"""OpenAudio S1-mini with a recording of 10 to 20 s: 5.41 at rest on an H100 with random weights, compiled; others saw 4.9
-to 5.1. While a recording is first read it takes up to 10 for a moment, where they are to be had."""
+"""OpenAudio S1-mini with a recording of 10 to 20 s: 5.41 at rest on an H100 with random weights, compiled; others saw
+4.9 to 5.1. While a recording is first read it takes up to 10 for a moment, where they are to be had."""
 S1_MINI_LONG_REFERENCE_GIB: Final = 7.0
 """The same with recordings of 30 to 40 s."""
 SHORT_REFERENCE_S: Final = 20.0
