@@ -21,6 +21,16 @@ def write(root: Path, connection: ConnectionString) -> Path:
     return file
 
 
+def read(root: Path) -> ConnectionString | None:
+    """Where it connects now, or None where the file is missing or says nothing."""
+    try:
+        lines = (root / DEPLOYED).read_text(encoding="ascii").splitlines()
+        named = next(line.partition("=")[2] for line in lines if line.startswith(f"{VARIABLE}="))
+        return ConnectionString.parse(named)
+    except (OSError, ValueError, StopIteration):
+        return None
+
+
 def remove(root: Path) -> None:
     """Let `make local` perform on this machine again."""
     (root / DEPLOYED).unlink(missing_ok=True)

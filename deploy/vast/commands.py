@@ -18,7 +18,7 @@ from deploy.vast.account import is_ours
 from deploy.vast.client import patiently
 from deploy.vast.desk import Desk, open_desk
 from deploy.vast.driver import Stops, drive
-from deploy.vast.fleet import age_h, how_to_destroy, ours, ssh_command, the_one
+from deploy.vast.fleet import age_h, forget_the_gone, how_to_destroy, ours, ssh_command, the_one
 from deploy.vast.hands import Hands
 from deploy.vast.instance import Instance
 from deploy.vast.ledger import SECONDS_PER_HOUR
@@ -52,12 +52,15 @@ def status(arguments: Sequence[str]) -> int:
     desk = open_desk()
     found = ours(desk)
     desk.ledger.reconcile(found)
+    gone = forget_the_gone(desk, found)
     rows = [_state(instance, desk) for instance in found]
     if options.json:
         print(json.dumps({"instances": rows}))
         return 0
     if not rows:
-        print("Nothing is rented.")
+        print(
+            f"Nothing is rented.{' The double that `make local` knew is gone; it performs here again.' if gone else ''}"
+        )
         return 0
     table = Table(box=None, pad_edge=False, header_style="grey54")
     for name in rows[0]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from deploy import connection_file
 from deploy.console import SetupError
 from deploy.vast.account import is_ours
 from deploy.vast.client import patiently
@@ -17,6 +18,17 @@ def ours(desk: Desk) -> list[Instance]:
     """Everything that carries our label. Raises WireError."""
     listed = patiently(desk.vast.instances, sleep=desk.sleep)
     return [instance for instance in listed if is_ours(instance, desk.settings.label)]
+
+
+def forget_the_gone(desk: Desk, found: Sequence[Instance]) -> bool:
+    """Let `make local` perform here again when the double that it was told of is gone; whether that was so."""
+    connection = connection_file.read(desk.root)
+    record = desk.records.with_pin(connection.pin) if connection is not None and connection.pin else None
+    if record is None or any(instance.label == record.label for instance in found):
+        return False
+    connection_file.remove(desk.root)
+    desk.records.forget(record.label)
+    return True
 
 
 def the_one(instances: Sequence[Instance], number: int | None) -> Instance:

@@ -64,10 +64,14 @@ def ports() -> dict[str, str]:
 
 
 def onstart(source: Source) -> str:
-    """The script that the container runs at each start; whoever sees the instance can read it. Raises SourceError."""
+    """The script that the container runs at each start; whoever sees the instance can read it. Raises SourceError.
+
+    All that it says goes where the container's first process writes, because that is what the API gives as the log.
+    """
     text = f"""#!/bin/bash
+[ -w /proc/1/fd/1 ] && exec >>/proc/1/fd/1 2>&1
 R={shlex.quote(source.repository)} C={shlex.quote(source.commit)}
-die() {{ echo "==> $(date -u +%FT%TZ) source failed: $1" | tee -a /proc/1/fd/1; exit 1; }}
+die() {{ echo "==> $(date -u +%FT%TZ) source failed: $1"; exit 1; }}
 command -v git || {{ apt-get -q update && apt-get -qy install git ca-certificates; }} || die "git cannot be installed."
 mkdir -p {CHECKOUT} && cd {CHECKOUT} && git init -q || die "The disk cannot be written."
 git cat-file -e $C || git fetch -q --depth 1 "$R" $C || git fetch -q "$R" || die "The repository cannot be cloned."

@@ -81,6 +81,11 @@ class Records:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def with_pin(self, pin: str) -> Record | None:
+        """Whose certificate this is."""
+        labels = [folder.name for folder in self._folder.glob("*/") if folder.is_dir()]
+        return next((record for label in labels if (record := self.find(label)) and record.pin == pin), None)
+
     def forget(self, label: str) -> None:
         shutil.rmtree(self._folder / label, ignore_errors=True)
 

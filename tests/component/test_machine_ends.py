@@ -11,7 +11,8 @@ import pytest
 
 from deploy.machine.keys import write_variables
 from tests.processes import stop
-from tests.vast_api import KEY, FakeVast, serving
+from tests.vast_api import KEY, FakeVast
+from tests.vast_serving import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 20.0

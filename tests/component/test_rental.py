@@ -314,3 +314,16 @@ def _ssh_to(there: Path, programs: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ssh.write_text(f'#!/bin/bash\ncommand=${{@: -1}}\nexec bash -c "${{command//\\/workspace/{there}}}"\n')
     ssh.chmod(0o700)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+
+def test_make_local_is_not_sent_to_a_machine_that_gave_itself_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it = world(tmp_path)
+    it.up()
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    assert commands.status([]) == 0 and (tmp_path / ".env.deployed").exists()
+    (one,) = it.fake.instances.values()
+    one.destroyed_s = it.clock()
+    assert commands.status([]) == 0
+    assert "performs here again" in capsys.readouterr().out and not (tmp_path / ".env.deployed").exists()

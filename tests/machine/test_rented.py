@@ -94,7 +94,7 @@ class NamespaceHost:
                 environment[name] = os.environ[name]
         script = self._folder / "onstart"
         script.write_text(order["onstart"].replace(CHECKOUT, str(self._folder / "source")))
-        self._output = (self._folder / "log").open("wb")
+        self._output = (self._folder / "log").open("ab")
         self._process = subprocess.Popen(
             [*CONTAINER, "bash", "-c", f"bash {script}; sleep infinity"],
             env=environment,

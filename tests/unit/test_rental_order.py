@@ -82,16 +82,25 @@ def test_the_start_up_text_clones_the_commit_and_starts_it_also_a_second_time(tm
         assert git(*words) is not None
     head = git("rev-parse", "HEAD")
     assert head is not None
-    text = onstart(Source(str(published), head)).replace(CHECKOUT, str(checkout)).replace("/proc/1/fd/1", "/dev/null")
+    text = onstart(Source(str(published), head)).replace(CHECKOUT, str(checkout)).replace("/proc/1/fd/1", "/nowhere")
     for _ in range(2):
         done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, timeout=30)
         assert done.stdout.splitlines()[-1] == f"started {head}", done.stderr
 
 
+def test_what_a_start_says_is_in_the_containers_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    text = onstart(Source(str(tmp_path / "nowhere"), HEAD)).replace(CHECKOUT, str(tmp_path / "source"))
+    done = subprocess.run(["bash", "-c", text.replace("/proc/1/fd/1", str(log))], capture_output=True, timeout=30)
+    assert done.returncode == 1 and done.stdout == b""
+    assert "source failed: The repository cannot be cloned." in log.read_text()
+
+
 def test_a_repository_that_cannot_be_cloned_is_told_as_progress(tmp_path: Path) -> None:
     text = onstart(Source(str(tmp_path / "nowhere"), HEAD)).replace(CHECKOUT, str(tmp_path / "source"))
     done = subprocess.run(
-        ["bash", "-c", text.replace("/proc/1/fd/1", "/dev/null")], capture_output=True, text=True, timeout=30
+        ["bash", "-c", text.replace("/proc/1/fd/1", "/nowhere")], capture_output=True, text=True, timeout=30
     )
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].endswith("source failed: The repository cannot be cloned.")
