@@ -14,21 +14,22 @@ from deploy.console import say
 from deploy.machine import machine as machines
 from deploy.machine.age import age_s, birth_of_first_process, can_be_destroyed
 from deploy.machine.curfew import Curfew
-from deploy.machine.keeper import read_http, run_service, wait_for
+from deploy.machine.keeper import note_pid, read_http, run_service, wait_for
 from deploy.machine.keys import read_variables
 from deploy.machine.machine import ROOT, Machine, MachineError, Told
 from deploy.machine.plan import find_gpu, make_plan
 from deploy.machine.progress import Progress, last_lines
 from deploy.machine.readiness import NotReady, wait_until_ready
-from deploy.machine.services import environment_of, metrics_url
+from deploy.machine.services import environment_of, keeps_itself, metrics_url
 from deploy.machine.settings import MachineSettings
 from deploy.machine.supervisord import Program, Supervisor
 from deploy.machine.watchdog import Watchdog, limits_of, notice_teller, read_sight, watch
 from deploy.vast.wire import destroy_self
+from peer_remote.services.errors import ServicesError
 from signaling import logs
 from signaling.settings import SettingsError
 
-FORESEEN = (SettingsError, MachineError, NotReady, OSError, ValueError)
+FORESEEN = (SettingsError, ServicesError, MachineError, NotReady, OSError, ValueError)
 LOOK_S = 1.0
 METRICS_TIMEOUT_S = 3.0
 
@@ -102,7 +103,7 @@ def _up(settings: MachineSettings, *, stays: bool) -> int:
             child.terminate()
             child.wait()
         return 1
-    except (SettingsError, MachineError, OSError, ValueError) as error:
+    except (SettingsError, ServicesError, MachineError, OSError, ValueError) as error:
         progress.failed("compile", str(error))
         return 2 if isinstance(error, SettingsError) else 1
     address = f"{machine.where.address}:{machine.where.signaling_port}"
@@ -151,6 +152,9 @@ def _run(settings: MachineSettings, name: str) -> int:
     environment = environment_of(name, variables) | dict(service.environment)
     environment |= {key: secret.get_secret_value() for key, secret in service.secrets.items()}
     pid_file = machine.layout.directory / "run" / f"{name}.pid"
+    if keeps_itself(service):
+        note_pid(pid_file, os.getpid())
+        os.execve(service.command[0], service.command, environment)
     return run_service(service, environment, machine.well, cwd=ROOT, pid_file=pid_file)
 
 

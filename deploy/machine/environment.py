@@ -108,6 +108,7 @@ def service_environment(
         "REMOTE__ROOM": settings.room,
         "REMOTE__TOKEN": token,
         "REMOTE__METRICS_PORT": str(settings.metrics_port),
+        "SERVICES__LOG_DIR": str(settings.dir.expanduser().absolute() / "log" / "services"),
         "REMOTE__NOTICE_FILE": str(notice_file(settings.dir.expanduser().absolute())),
     }
     if settings.media_ports:

@@ -145,8 +145,7 @@ def run_service(
     process = subprocess.Popen(
         service.command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent
     )
-    pid_file.parent.mkdir(parents=True, exist_ok=True)
-    pid_file.write_text(f"{process.pid}\n")
+    note_pid(pid_file, process.pid)
     keeper = Keeper(service, process, well)
 
     def told(number: int, frame: FrameType | None) -> None:
@@ -155,6 +154,12 @@ def run_service(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, told)
     return keeper.keep()
+
+
+def note_pid(pid_file: Path, pid: int) -> None:
+    """Where a service's process is found, by people and by the next keeper."""
+    pid_file.parent.mkdir(parents=True, exist_ok=True)
+    pid_file.write_text(f"{pid}\n")
 
 
 def end_leftover(pid_file: Path, command: Sequence[str], proc: Path = Path("/proc")) -> bool:

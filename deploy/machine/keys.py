@@ -8,12 +8,8 @@ from pathlib import Path
 
 from signaling.settings import SettingsError
 
-MADE = (
-    "UNDERSTUDY_SIGNALING__SECRET",
-    "UNDERSTUDY_SIGNALING__TURN_SECRET",
-    "UNDERSTUDY_LLM__KEY",
-    "UNDERSTUDY_TTS__FISH_SPEECH__KEY",
-)
+ENGINE_KEYS = ("UNDERSTUDY_LLM__KEY", "UNDERSTUDY_TTS__FISH_SPEECH__KEY", "UNDERSTUDY_FACE__KEY")
+MADE = ("UNDERSTUDY_SIGNALING__SECRET", "UNDERSTUDY_SIGNALING__TURN_SECRET", *ENGINE_KEYS)
 """What services of one machine prove to each other, in the order of the file."""
 OWNER_ONLY = 0o600
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -17,7 +17,7 @@ from deploy.certificate import Certificate
 from deploy.machine.environment import Reach, certificate_of, connection, notice_file, reach, service_environment
 from deploy.machine.keeper import is_well, read_http
 from deploy.machine.keys import machine_keys, write_private, write_variables
-from deploy.machine.services import machine_services, performer_alone
+from deploy.machine.services import engine_services, machine_services
 from deploy.machine.settings import MachineSettings
 from deploy.machine.supervisord import Layout, Supervisor, configuration
 from deploy.turn import RelaySettings, write_configuration
@@ -78,13 +78,13 @@ class Machine:
 
 
 def describe(settings: MachineSettings, *, relays: bool | None = None) -> Machine:
-    """The machine as its settings say, without writing anything."""
+    """The machine as its settings and this process's environment say, without writing anything."""
     layout = Layout(settings.dir.expanduser().absolute())
     own = main_address()
     relays = shutil.which("turnserver") is not None if relays is None else relays
     services = machine_services(
         settings,
-        (performer_alone(settings),),
+        engine_services(),
         turn_configuration=layout.directory / "turnserver.conf" if relays else None,
         turn_address=own,
     )
@@ -97,22 +97,22 @@ def prepare(settings: MachineSettings, defaults: Mapping[str, str], *, now_s: fl
 
     Raises SettingsError and OSError.
     """
-    machine = describe(settings)
-    layout = machine.layout
+    layout = Layout(settings.dir.expanduser().absolute())
+    own = main_address()
+    where = reach(settings, os.environ, own)
     layout.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     layout.directory.chmod(0o700)
     before = _fingerprint(layout)
     keys = machine_keys(layout.directory / "secrets.env", os.environ)
-    own = main_address()
-    made: Certificate = certificate_of(settings, layout.directory / "tls", (machine.where.address, own))
-    relays = any(service.name == "turn" for service in machine.services)
+    made: Certificate = certificate_of(settings, layout.directory / "tls", (where.address, own))
+    relays = shutil.which("turnserver") is not None
     variables = service_environment(
         settings,
         os.environ,
         defaults,
         keys,
         certificate=made,
-        where=machine.where,
+        where=where,
         own_address=own,
         relays=relays,
         now_s=now_s,
@@ -121,9 +121,11 @@ def prepare(settings: MachineSettings, defaults: Mapping[str, str], *, now_s: fl
         relay = RelaySettings(port=settings.turn_port, address=own)
         write_configuration(layout.directory / "turnserver.conf", relay, keys["UNDERSTUDY_SIGNALING__TURN_SECRET"])
     write_variables(layout.variables, variables)
+    os.environ.update(variables)
+    machine = describe(settings, relays=relays)
     text = configuration(machine.services, layout, python=Path(sys.executable), root=ROOT)
     write_private(layout.configuration, f"; {_commit()}\n{text}")
-    line = connection(settings, keys["UNDERSTUDY_SIGNALING__SECRET"], machine.where, made.pin, now_s=now_s)
+    line = connection(settings, keys["UNDERSTUDY_SIGNALING__SECRET"], where, made.pin, now_s=now_s)
     write_private(machine.connection_file, f"{line}\n")
     return machine, _fingerprint(layout) != before
 

@@ -2,12 +2,16 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from deploy.machine.environment import RENTAL
+from deploy.machine.keys import ENGINE_KEYS
 from deploy.machine.settings import MachineSettings
-from peer_remote.services.service import Health, Service
+from peer_remote.services.local import local_services
+from peer_remote.services.service import NAMES, Health, Service
+from peer_remote.services.settings import MachineSettings as EngineMachineSettings
 
 SIGNALING: Final = "signaling"
 TURN: Final = "turn"
@@ -50,16 +54,28 @@ def metrics_url(settings: MachineSettings) -> str:
     return f"http://127.0.0.1:{settings.metrics_port}/metrics"
 
 
-def performer_alone(settings: MachineSettings) -> Service:
-    """The double with engines of its own."""
-    return Service(
-        PERFORMER,
-        (sys.executable, "-m", "peer_remote"),
-        Health("http", metrics_url(settings), timeout_s=5.0, every_s=10.0, failures=6),
-        after=(SIGNALING,),
-        start_s=300.0,
-        stop_s=10.0,
+def engine_services() -> tuple[Service, ...]:
+    """What `python -m peer_remote services` starts by the settings of this process's environment, the double last.
+
+    Each is a program of its own: that command keeps it, and the secrets come from the environment. Raises SettingsError
+    and ServicesError.
+    """
+    return tuple(
+        replace(
+            service,
+            command=(sys.executable, "-m", "peer_remote", "services", "--only", service.name),
+            environment={},
+            secrets={},
+            after=(*service.after, SIGNALING) if service.name == PERFORMER else service.after,
+            stop_s=service.ended_within_s,
+        )
+        for service in local_services(EngineMachineSettings.load())
     )
+
+
+def keeps_itself(service: Service) -> bool:
+    """Whether the service's command asks for its health and starts it again by itself."""
+    return service.name in NAMES
 
 
 def environment_of(name: str, variables: Mapping[str, str]) -> dict[str, str]:
@@ -68,7 +84,7 @@ def environment_of(name: str, variables: Mapping[str, str]) -> dict[str, str]:
     if name != SIGNALING:
         hidden += ("UNDERSTUDY_SIGNALING__SECRET",)
     if name in (SIGNALING, TURN, WATCHDOG):
-        hidden += ("UNDERSTUDY_LLM__KEY", "UNDERSTUDY_TTS__FISH_SPEECH__KEY", "UNDERSTUDY_REMOTE__TOKEN")
+        hidden += (*ENGINE_KEYS, "UNDERSTUDY_REMOTE__TOKEN")
     if name == TURN:  # it has its own file
         return {
             key: value for key, value in variables.items() if not key.startswith("UNDERSTUDY_") and key not in hidden

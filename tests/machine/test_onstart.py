@@ -106,6 +106,12 @@ def alive(pid: int) -> bool:
         return False
 
 
+def children(pid: int) -> list[int]:
+    """Processes that `pid` has started, but for those that only watch it."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if b"guard" not in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefix]:
     folder = tmp_path_factory.mktemp("machine")
@@ -187,6 +193,15 @@ def test_a_service_that_is_killed_comes_back(prefix: Prefix, first: object, serv
     killed = prefix.pid(service)
     os.kill(killed, signal.SIGKILL)
     assert eventually(lambda: prefix.pid(service) != killed and alive(prefix.pid(service)))
+    assert eventually(prefix.performs)
+
+
+def test_a_double_that_is_killed_is_started_again_by_its_keeper(prefix: Prefix, first: object) -> None:
+    keeper = prefix.pid("performer")
+    (double,) = children(keeper)
+    os.kill(double, signal.SIGKILL)
+    assert eventually(lambda: bool(children(keeper)) and children(keeper) != [double])
+    assert prefix.pid("performer") == keeper
     assert eventually(prefix.performs)
 
 

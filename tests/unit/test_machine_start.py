@@ -11,7 +11,7 @@ import pytest
 from deploy.certificate import Certificate, ensure
 from deploy.console import SetupError
 from deploy.machine.environment import certificate_of, connection, reach, service_environment
-from deploy.machine.keys import MADE
+from deploy.machine.keys import ENGINE_KEYS, MADE
 from deploy.machine.progress import (
     MAX_BYTES,
     PHASES,
@@ -23,7 +23,7 @@ from deploy.machine.progress import (
     say_on_the_machine,
 )
 from deploy.machine.readiness import STARTS_ALLOWED, NotReady, wait_until_ready
-from deploy.machine.services import environment_of, machine_services, performer_alone
+from deploy.machine.services import engine_services, environment_of, machine_services
 from deploy.machine.settings import MachineSettings
 from deploy.machine.supervisord import Program
 from peer_remote.services.service import Health, Service
@@ -240,19 +240,38 @@ def test_a_certificate_that_is_none_is_told_without_its_key() -> None:
     assert "sekret" not in str(refused.value)
 
 
-def test_the_services_of_a_machine_in_order() -> None:
+@pytest.fixture
+def on_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a machine with a card is told to run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UNDERSTUDY_LLM__ENGINE", "openai")
+    monkeypatch.setenv("UNDERSTUDY_TTS__ENGINE", "fish_speech")
+    for name in ENGINE_KEYS:
+        monkeypatch.setenv(name, KEYS[name])
+
+
+def test_engines_are_programs_of_their_own_and_the_double_comes_last(on_a_gpu: None) -> None:
+    found = engine_services()
+    assert [one.name for one in found] == ["llm", "voice", "performer"]
+    for one in found:
+        assert one.command[1:] == ("-m", "peer_remote", "services", "--only", one.name)
+        assert not one.secrets and not one.environment, "they come from the environment, not from a description"
+    assert {"llm", "voice", "signaling"} <= set(found[-1].after)
+
+
+def test_the_services_of_a_machine_in_order(on_a_gpu: None) -> None:
     settings = MachineSettings()
     names = [
         one.name
         for one in machine_services(
             settings,
-            (performer_alone(settings),),
+            engine_services(),
             turn_configuration=Path("/m/turnserver.conf"),
             turn_address="10.0.0.2",
         )
     ]
-    assert names == ["signaling", "turn", "performer", "watchdog"]
-    bare = machine_services(settings, (performer_alone(settings),), turn_configuration=None)
+    assert names == ["signaling", "turn", "llm", "voice", "performer", "watchdog"]
+    bare = machine_services(settings, engine_services(), turn_configuration=None)
     assert "turn" not in [one.name for one in bare]
     assert list(PHASES)[-1] == "ready"
 
