@@ -88,7 +88,7 @@ if command -v nvidia-smi >/dev/null && timeout 30 nvidia-smi -L 2>/dev/null | gr
 
 tell network began
 probe=$(find_python || command -v python3 || true)
-sites=("${PIP_INDEX_URL:-https://pypi.org/simple/}" "${HF_ENDPOINT:-https://huggingface.co}" https://github.com)
+sites=("${HF_ENDPOINT:-https://huggingface.co}" https://github.com ${PIP_INDEX_URL:+"$PIP_INDEX_URL"})
 if [[ -z $probe ]]; then
     tell network note "No Python is here yet that could ask; apt will show whether there is a network."
 elif reaches_network "$probe" "${sites[@]}"; then
