@@ -32,7 +32,7 @@ setup: ## Set up the virtual environment only
 test: ## Set up and run the tests of a machine without a GPU (ARGS="-k name" goes to pytest)
 	@$(BOOTSTRAP) test $(ARGS)
 
-machine: ## Rehearse the start of a rented machine: from a clone to a call, twice (3 min)
+machine: ## Rehearse a rented machine: from a clone to a call, twice, and a rental to its end (5 min)
 	@$(BOOTSTRAP) machine $(ARGS)
 
 check: ## Check format, lint and types

@@ -31,10 +31,11 @@ Fault = Literal["429", "500", "lost", "lost after", "not json"]
 
 
 class Host(Protocol):
-    """A machine that really runs what is ordered; its ports have the same numbers outside."""
+    """A machine that really runs what is ordered."""
 
     address: str
 
+    def outside(self, inside: str) -> int: ...
     def begin(self, instance: int, key: str, order: Mapping[str, Any]) -> None: ...
     def log(self) -> str: ...
     def end(self) -> None: ...
@@ -346,7 +347,7 @@ class FakeVast:
         host = one.plan.host
         ports = {}
         for count, inside in enumerate(_inside(variables)):
-            outside = inside.partition("/")[0] if host is not None else str(33_000 + count)
+            outside = str(33_000 + count if host is None else host.outside(inside))
             places = [{"HostIp": ip, "HostPort": outside} for ip in ("0.0.0.0", "::")]
             ports[inside if "/" in inside else f"{inside}/tcp"] = places
         disk = one.order["disk"]

@@ -122,7 +122,7 @@ class Rental:
         self.stage: Stage = "renting"
         self.since_s = now_s
         """When the stage, or the part of it that `phase` names, began."""
-        self.phase = ""
+        self.phase = "renting"
         self.note = ""
         """What the host or the instance says at the moment."""
         self.offer: Offer | None = None

@@ -7,6 +7,7 @@ alone, gives itself back with its own key.
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from deploy.vast.desk import Desk
 from deploy.vast.driver import Stops
 from deploy.vast.ledger import Ledger
 from deploy.vast.listening import read_health
-from deploy.vast.order import CHECKOUT
+from deploy.vast.order import CHECKOUT, MEDIA_PORTS, SIGNALING_PORT, TURN_PORT
 from deploy.vast.record import Records
 from deploy.vast.source import Source, git_in
 from deploy.vast.up import look_around, rent, tell
@@ -64,6 +65,10 @@ class NamespaceHost:
         self._server = server
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
+        self._ports: dict[str, int] = {}
+
+    def outside(self, inside: str) -> int:
+        return self._ports.setdefault(inside, _free_port(udp="/udp" in inside))
 
     def begin(self, instance: int, key: str, order: Mapping[str, Any]) -> None:
         home = self._folder / "home"
@@ -71,10 +76,16 @@ class NamespaceHost:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         ordered = {name: value for name, value in order["env"].items() if not name.startswith("-p ")}
         del ordered["UNDERSTUDY_MACHINE__SERVICES"]  # which need a GPU
-        inside = [name.rpartition(":")[2] for name in order["env"] if name.startswith("-p ")]
+        tcp = {port: str(self.outside(str(port))) for port in (SIGNALING_PORT, TURN_PORT)}
+        udp = [str(self.outside(f"{port}/udp")) for port in MEDIA_PORTS]
+        # The container shares this machine's network, so that it listens where it is reached from outside.
         mapped = {
-            f"VAST_{(name.partition('/')[2] or 'tcp').upper()}_PORT_{name.partition('/')[0]}": name.partition("/")[0]
-            for name in inside
+            "UNDERSTUDY_MACHINE__SIGNALING_PORT": tcp[SIGNALING_PORT],
+            "UNDERSTUDY_MACHINE__TURN_PORT": tcp[TURN_PORT],
+            "UNDERSTUDY_MACHINE__MEDIA_PORTS": ",".join(udp),
+            "UNDERSTUDY_MACHINE__METRICS_PORT": str(self.outside("metrics")),
+            **{f"VAST_TCP_PORT_{port}": port for port in tcp.values()},
+            **{f"VAST_UDP_PORT_{port}": port for port in udp},
         }
         environment = {
             **ordered,
@@ -113,6 +124,12 @@ class NamespaceHost:
             self._process.wait()
         if self._output is not None:
             self._output.close()
+
+
+def _free_port(*, udp: bool) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_a_rented_machine_is_talked_to_and_gives_itself_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
