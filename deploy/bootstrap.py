@@ -22,9 +22,14 @@ commands:
   avatar ARGS   set up, fetch and convert MuseTalk's weights, and make an avatar: --help tells how
   setup         set up the virtual environment only
   test [ARGS]   set up and run the tests of a machine without a GPU; ARGS go to pytest
+  deploy-gpu    rent a GPU and put the double on it; needs a key of Vast.ai
+  undeploy-gpu  destroy everything that is rented, and prove it
+  deploy ARGS   status, logs, stop, start, ssh, offers, cost, check: --help tells
+  machine       set up and rehearse the start of a rented machine: from a clone to a call, twice
   check         set up and check format, lint and types
   bench NAME    set up and run one bench, or list them without a name
   fetch [NAMES] set up and fetch weights: models or groups of `python -m models list`
+  serve         what deploy/onstart.sh calls: set up this machine and start its services
   clean         remove the virtual environment and caches of this checkout; weights stay
 """
 

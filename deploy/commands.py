@@ -1,6 +1,7 @@
 """The commands of bootstrap.py, one function each. Standard library only."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,14 @@ from pathlib import Path
 
 from deploy.console import SetupError, say
 from deploy.environment import Environment
-from deploy.system import Apt, require_browser, require_libraries, require_sound_server
+from deploy.serve import serve
+from deploy.system import Apt, require_browser, require_libraries, require_network_lab, require_sound_server
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITES = ("unit", "component", "contract", "loopback", "browser")
+SUITES = ("unit", "component", "contract", "loopback", "nat", "browser")
 """The tests of a machine without a GPU."""
 BENCH_NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "deploy": (("dev",), ()),
     "musetalk": (("dev", "musetalk"), ()),
     "puppet": (("dev",), ("embedded", "test-photo")),
 }
@@ -30,9 +33,14 @@ def run_command(name: str, arguments: list[str]) -> int:
         "avatar": avatar,
         "setup": setup,
         "test": test,
+        "deploy-gpu": lambda words: deploy(["up", *words]),
+        "undeploy-gpu": lambda words: deploy(["down", *words]),
+        "deploy": deploy,
+        "machine": machine,
         "check": check,
         "bench": bench,
         "fetch": fetch,
+        "serve": lambda words: serve(ROOT, words),
         "clean": clean,
     }
     if name not in commands:
@@ -58,16 +66,18 @@ def local(arguments: list[str]) -> int:
 
 
 def _performs_elsewhere(arguments: list[str]) -> bool:
-    if any(argument.partition("=")[0].replace("-", "_") == "__local.signaling_url" for argument in arguments):
+    flags = {argument.partition("=")[0].replace("-", "_") for argument in arguments}
+    if flags & {"__local.signaling_url", "__local.connection"}:
         return True
-    return _is_set("UNDERSTUDY_LOCAL__SIGNALING_URL")
+    connection = "UNDERSTUDY_LOCAL__CONNECTION"
+    return _is_set("UNDERSTUDY_LOCAL__SIGNALING_URL") or _is_set(connection) or _is_set(connection, ".env.deployed")
 
 
-def _is_set(name: str) -> bool:
-    """Whether the environment or the file .env gives this setting a value."""
-    env_file = ROOT / ".env"
+def _is_set(name: str, file: str = ".env") -> bool:
+    """Whether the environment or the file gives this setting a value."""
+    env_file = ROOT / file
     lines = env_file.read_text(errors="replace").splitlines() if env_file.is_file() else []
-    return bool(os.environ.get(name)) or any(line.strip().startswith(f"{name}=") for line in lines)
+    return bool(os.environ.get(name)) or any(re.match(rf"\s*{name}\s*=\s*\S", line) for line in lines)
 
 
 def _launch(arguments: list[str], *, weights: str = "embedded") -> int:
@@ -75,12 +85,26 @@ def _launch(arguments: list[str], *, weights: str = "embedded") -> int:
     environment = _environment(("musetalk",) if on_a_gpu else ())
     if status := _call(environment, "-m", "models", "fetch", weights):
         return status
-    command = [str(environment.python), "-m", "deploy.local", *arguments]
+    return _become(environment, "-m", "deploy.local", *arguments)
+
+
+def _become(environment: Environment, *arguments: str) -> int:
+    """Go on as another program, so that signals reach it and nobody kills it while it cleans up."""
+    command = [str(environment.python), *arguments]
     if sys.platform == "win32":
         return subprocess.call(command, cwd=ROOT)
     sys.stdout.flush()
     os.chdir(ROOT)
     os.execv(command[0], command)
+
+
+def deploy(arguments: list[str]) -> int:
+    """Rent a GPU and what belongs to it; a test call listens, so that it needs ears."""
+    environment = _environment()
+    calls = arguments[:1] in (["up"], ["start"], ["check"]) and not {"-h", "--help"} & set(arguments)
+    if calls and (status := _call(environment, "-m", "models", "fetch", "ears")):
+        return status
+    return _become(environment, "-m", "deploy", *arguments)
 
 
 def avatar(arguments: list[str]) -> int:
@@ -98,11 +122,21 @@ def test(arguments: list[str]) -> int:
     apt = Apt()
     require_browser(apt)
     require_sound_server(apt)
+    require_network_lab(apt)
     environment = _environment(("dev", "musetalk"))
     if status := _call(environment, "-m", "models", "fetch", "embedded", "tests"):
         return status
+    _call(environment, "-m", "tests.vast_sdk")  # beside this environment, whose versions are not its own
     suites = [f"tests/{suite}" for suite in SUITES if any((ROOT / "tests" / suite).glob("test_*.py"))]
     return _call(environment, "-m", "pytest", "-q", "-W", "error", "--durations=10", *suites, *arguments)
+
+
+def machine(arguments: list[str]) -> int:
+    """Rehearse the start of a rented machine here, with the embedded engines."""
+    environment = _environment(("dev",))
+    if status := _call(environment, "-m", "models", "fetch", "embedded"):
+        return status
+    return _call(environment, "-m", "pytest", "-q", "-W", "error", "--durations=10", "tests/machine", *arguments)
 
 
 def check(_: list[str]) -> int:

@@ -21,9 +21,11 @@ CHECK_TIMEOUT_S = 120
 class Environment:
     """`.venv` below the repository's root."""
 
-    def __init__(self, root: Path, apt: Apt) -> None:
+    def __init__(self, root: Path, apt: Apt, *, cuda: tuple[int, int] | None = None) -> None:
+        """With `cuda`, the newest version that the driver can run, the language model computes on the GPU."""
         self._root = root
         self._apt = apt
+        self._cuda = cuda
         self.directory = root / ".venv"
         windows = sys.platform == "win32"
         self.python = self.directory / ("Scripts/python.exe" if windows else "bin/python")
@@ -58,7 +60,8 @@ class Environment:
             raise SetupError(f"The virtual environment {self.directory} cannot be made: {last}")
 
     def _install(self, extras: list[str]) -> None:
-        llama = LlamaWheel(self.python, pinned_version(self._root / "constraints.txt", LLAMA), self._apt)
+        version = pinned_version(self._root / "constraints.txt", LLAMA)
+        llama = LlamaWheel(self.python, version, self._apt, cuda=self._cuda)
         cached = llama.path()
         project = f".[{','.join(extras)}]" if extras else "."
         self._pip("Installing what Understudy needs, a minute or two", "-e", project, str(cached))
@@ -77,7 +80,9 @@ class Environment:
             raise SetupError("The dependencies cannot be installed; the lines above say why, mostly it is the network.")
 
     def _llama_runs(self) -> bool:
-        ask = "import llama_cpp; llama_cpp.llama_backend_init()"
+        ask = "import llama_cpp, sys; llama_cpp.llama_backend_init()"
+        if self._cuda:
+            ask += "; sys.exit(not llama_cpp.llama_supports_gpu_offload())"
         return subprocess.run([self.python, "-c", ask], capture_output=True, timeout=CHECK_TIMEOUT_S).returncode == 0
 
     def _stamp(self) -> set[str] | None:
@@ -89,7 +94,7 @@ class Environment:
             return None
 
     def _inputs(self) -> str:
-        digest = hashlib.sha256(str(self._root).encode())
+        digest = hashlib.sha256(f"{self._root} {self._cuda}".encode() if self._cuda else str(self._root).encode())
         for name in ("pyproject.toml", "constraints.txt"):
             digest.update((self._root / name).read_bytes())
         return digest.hexdigest()

@@ -5,6 +5,7 @@ cache under a name made of everything it depends on: a new checkout takes it fro
 processor never gets it.
 """
 
+import ctypes
 import hashlib
 import os
 import platform
@@ -20,7 +21,9 @@ from deploy.console import SetupError, cores, run_logged, say
 from deploy.system import Apt, cache_directory, require_compiler
 
 PACKAGE = "llama-cpp-python"
-PREBUILT_INDEX = "https://abetlen.github.io/llama-cpp-python/whl/cpu"
+PREBUILT_INDEXES = "https://abetlen.github.io/llama-cpp-python/whl"
+CUDA_INDEXES = ((13, 2), (13, 0), (12, 5), (12, 4), (12, 3), (12, 2), (12, 1))
+"""Versions of CUDA for which there are wheels, newest first."""
 PROBE_TIMEOUT_S = 3.0
 DOWNLOAD_TIMEOUT_S = 300
 CORE_SECONDS = 420
@@ -37,6 +40,9 @@ CMAKE_ARGS = " ".join(
     )
 )
 
+CUDA_CMAKE_ARGS = "-DGGML_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=native"
+CUDA_CORE_SECONDS = 3_600
+"""A guess: the kernels for one architecture are most of it."""
 COMPILER_FLAGS = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
 """On processors with AMX: GCC drops the stores to ggml's tile configuration, so that the first token ends in a
 segmentation fault (llama.cpp pull request 26954). AVX-512 with repacked weights is as fast for one conversation."""
@@ -45,10 +51,20 @@ segmentation fault (llama.cpp pull request 26954). AVX-512 with repacked weights
 class LlamaWheel:
     """Finds or makes the wheel of one version, with the Python at `python`."""
 
-    def __init__(self, python: Path, version: str, apt: Apt, *, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        python: Path,
+        version: str,
+        apt: Apt,
+        *,
+        cache: Path | None = None,
+        cuda: tuple[int, int] | None = None,
+    ) -> None:
+        """`cuda` is the newest version that the driver can run; None makes a wheel for the processor alone."""
         self._python = python
         self._version = version
         self._apt = apt
+        self._cuda = cuda
         self.directory = (cache or cache_directory()) / "wheels" / self._key()
 
     def path(self) -> Path:
@@ -61,11 +77,18 @@ class LlamaWheel:
     def build(self) -> Path:
         """Build it on this machine, in place of what is cached."""
         require_compiler(self._apt)
-        minutes = max(1, round(CORE_SECONDS / cores() / 60))
+        nvcc = _nvcc() if self._cuda else None
+        if self._cuda and nvcc is None:
+            raise SetupError(
+                f"{PACKAGE} for this GPU can be neither fetched nor built; use an image with CUDA's nvcc "
+                "(a name with -devel-)."
+            )
+        minutes = max(1, round((CUDA_CORE_SECONDS if self._cuda else CORE_SECONDS) / cores() / 60))
         what = f"Building {PACKAGE}, about {minutes} min on {cores()} cores, once for this machine"
         environment = {
             **os.environ,
-            "CMAKE_ARGS": os.environ.get("CMAKE_ARGS") or CMAKE_ARGS,
+            "CMAKE_ARGS": self._options(),
+            **({"CUDACXX": nvcc} if nvcc else {}),
             "CMAKE_BUILD_PARALLEL_LEVEL": str(cores()),
             **{name: f"{os.environ.get(name, '')} {_compiler_flags()}".strip() for name in ("CFLAGS", "CXXFLAGS")},
         }
@@ -82,7 +105,12 @@ class LlamaWheel:
 
     def _prebuilt(self) -> Path | None:
         """What the project publishes for this platform, if its page can be reached at all."""
-        request = urllib.request.Request(f"{PREBUILT_INDEX}/{PACKAGE}/", headers={"User-Agent": "understudy"})
+        flavours = ["cpu"] if self._cuda is None else cuda_flavours(self._cuda, cuda_runtime())
+        return next((wheel for flavour in flavours if (wheel := self._download(flavour)) is not None), None)
+
+    def _download(self, flavour: str) -> Path | None:
+        index = f"{PREBUILT_INDEXES}/{flavour}"
+        request = urllib.request.Request(f"{index}/{PACKAGE}/", headers={"User-Agent": "understudy"})
         try:
             with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S):
                 pass
@@ -91,14 +119,14 @@ class LlamaWheel:
         self.directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.directory) as folder:
             command = [str(self._python), "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-            command += ["--index-url", PREBUILT_INDEX, "--dest", folder, f"{PACKAGE}=={self._version}"]
+            command += ["--index-url", index, "--dest", folder, f"{PACKAGE}=={self._version}"]
             try:
                 done = subprocess.run(command, capture_output=True, timeout=DOWNLOAD_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 return None
             if done.returncode != 0:
                 return None
-            say(f"Took the prebuilt wheel of {PACKAGE} {self._version} from its project.")
+            say(f"Took the prebuilt wheel of {PACKAGE} {self._version} ({flavour}) from its project.")
             return self._keep(Path(folder))
 
     def _keep(self, folder: Path) -> Path:
@@ -107,11 +135,36 @@ class LlamaWheel:
             old.unlink()
         return Path(shutil.move(wheel, self.directory / wheel.name))
 
-    def _key(self) -> str:
+    def _options(self) -> str:
         options = os.environ.get("CMAKE_ARGS") or CMAKE_ARGS
-        built_from = "\n".join((_processor(), self._version, options, _compiler_flags()))
+        return f"{options} {CUDA_CMAKE_ARGS}" if self._cuda else options
+
+    def _key(self) -> str:
+        built_from = "\n".join((_processor(), self._version, self._options(), _compiler_flags()))
         tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
         return f"{tag}-{hashlib.sha256(built_from.encode()).hexdigest()[:16]}"
+
+
+def cuda_flavours(driver: tuple[int, int], runtime: int | None) -> list[str]:
+    """Wheels that can run here, best first: not newer than the driver, linked to the runtime library that is here."""
+    return [
+        f"cu{major}{minor}" for major, minor in CUDA_INDEXES if (major, minor) <= driver and runtime in (None, major)
+    ]
+
+
+def cuda_runtime() -> int | None:
+    """The major version of the CUDA runtime library that programs find here, the newest of several."""
+    for major in sorted({major for major, _ in CUDA_INDEXES}, reverse=True):
+        try:
+            ctypes.CDLL(f"libcudart.so.{major}")
+        except OSError:
+            continue
+        return major
+    return None
+
+
+def _nvcc() -> str | None:
+    return shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
 
 
 def _compiler_flags() -> str:

@@ -5,8 +5,8 @@
               └─► peer_local    with `operator` only: camera, microphone and ears, in this terminal
     browser  ───► http://127.0.0.1:PORT/#room=…&token=…
 
-With `operator` and a signaling address that is named (UNDERSTUDY_LOCAL__SIGNALING_URL, --local.signaling_url), the
-double performs elsewhere and only peer_local is started.
+With `operator` and a signaling service that is named (UNDERSTUDY_LOCAL__CONNECTION or __SIGNALING_URL, a flag, or the
+file that a deployment left), the double performs elsewhere and only peer_local is started.
 
 The secret and the tokens are made anew at each start and passed in the environment only. Both children end with the
 launcher, however it ends; when one of them ends by itself, the launcher says so and stops the other.
@@ -17,6 +17,7 @@ import json
 import os
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -27,14 +28,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from platformdirs import user_log_path
 from pydantic import BaseModel
 
 from deploy.ports import PortError, choose_port
 from peer_local.flags import load, parse
+from peer_local.settings import DEPLOYED
 from peer_local.settings import Settings as OperatorSettings
 from signaling import auth
+from signaling.pin import pin_of, trusting
 from signaling.protocol import Role, Room
 from signaling.settings import SettingsError, SignalingSettings, StrictSettings
 
@@ -85,6 +89,8 @@ class Product:
     base_url: str
     room: str
     secret: str = field(repr=False)
+    pin: str | None = None
+    """Of the service's certificate, when it has one."""
 
     def token(self, role: Role) -> str:
         """What lets a peer of this role into the room."""
@@ -98,6 +104,7 @@ class Product:
         """What peer_local needs to know to join."""
         return {
             "UNDERSTUDY_LOCAL__SIGNALING_URL": self.socket_url,
+            "UNDERSTUDY_LOCAL__SIGNALING_PIN": self.pin or "",
             "UNDERSTUDY_LOCAL__ROOM": self.room,
             "UNDERSTUDY_LOCAL__TOKEN": self.token("operator"),
         }
@@ -162,9 +169,9 @@ def performer_is_there(health: dict[str, object] | None, room: str) -> bool:
     return isinstance(entry, dict) and entry.get("performer") is True
 
 
-def read_health(base_url: str) -> dict[str, object] | None:
-    """The answer of /healthz, or None as long as there is none."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def read_health(base_url: str, trust: ssl.SSLContext | None = None) -> dict[str, object] | None:
+    """The answer of /healthz, or None as long as there is none; `trust` is for a service with TLS."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
     try:
         with opener.open(f"{base_url}/healthz", timeout=HEALTH_TIMEOUT_S) as response:
             answer = json.load(response)
@@ -201,12 +208,14 @@ def launch(settings: LocalSettings, children: Children, say: Callable[[str], Non
     signaling = settings.signaling
     secret = signaling.secret.get_secret_value() if signaling.secret else secrets.token_urlsafe(32)
     port = choose_port(signaling.host, signaling.port, fixed="port" in signaling.model_fields_set, say=say)
-    product = Product(f"http://{_reachable_host(signaling.host)}:{port}", settings.remote.room, secret)
+    trust, pin = _trust(signaling.tls_certificate)
+    base_url = f"{'https' if pin else 'http'}://{_reachable_host(signaling.host)}:{port}"
+    product = Product(base_url, settings.remote.room, secret, pin)
 
     environment = {**os.environ, "UNDERSTUDY_SIGNALING__PORT": str(port), "UNDERSTUDY_SIGNALING__SECRET": secret}
     children.start("signaling", env=environment)
     wait_until(
-        lambda: read_health(product.base_url) is not None,
+        lambda: read_health(product.base_url, trust) is not None,
         children,
         what="The signaling service",
         limit_s=SIGNALING_START_S,
@@ -216,12 +225,13 @@ def launch(settings: LocalSettings, children: Children, say: Callable[[str], Non
     performer = {
         **os.environ,
         "UNDERSTUDY_REMOTE__SIGNALING_URL": product.socket_url,
+        "UNDERSTUDY_REMOTE__SIGNALING_PIN": product.pin or "",
         "UNDERSTUDY_REMOTE__ROOM": product.room,
         "UNDERSTUDY_REMOTE__TOKEN": product.token("performer"),
     }
     children.start("peer_remote", env=performer)
     wait_until(
-        lambda: performer_is_there(read_health(product.base_url), product.room),
+        lambda: performer_is_there(read_health(product.base_url, trust), product.room),
         children,
         what="The double",
         limit_s=PERFORMER_START_S,
@@ -230,13 +240,39 @@ def launch(settings: LocalSettings, children: Children, say: Callable[[str], Non
     return product
 
 
-def performs_elsewhere(arguments: Sequence[str]) -> bool:
-    """Whether the operator names a signaling service. Raises SettingsError for what peer_local would refuse."""
+def _trust(certificate: Path | None) -> tuple[ssl.SSLContext | None, str | None]:
+    """How the service's certificate is trusted here, and its pin. Raises LaunchError."""
+    if certificate is None:
+        return None, None
+    try:
+        return trusting(certificate), pin_of(certificate)
+    except (OSError, ValueError):
+        raise LaunchError(
+            f"UNDERSTUDY_SIGNALING__TLS_CERTIFICATE, {certificate}, is no certificate in PEM form."
+        ) from None
+
+
+def performs_elsewhere(arguments: Sequence[str]) -> str | None:
+    """Where the operator says that the double performs, as host:port; None for this machine.
+
+    Raises SettingsError for what peer_local would refuse.
+    """
     flags = parse(OperatorSettings, arguments)
     if flags.words not in ((), ("run",)):
         raise SettingsError(f"{flags.words[-1]} is not a flag; flags begin with two hyphens, --help shows them.")
     local = load(OperatorSettings, flags).local
-    return bool(local.signaling_url) and "signaling_url" in local.model_fields_set
+    if not local.signaling_url or "signaling_url" not in local.model_fields_set:
+        return None
+    return urlsplit(local.signaling_url).netloc.rpartition("@")[2] or local.signaling_url
+
+
+def _say_where(address: str) -> None:
+    """Name the file of a deployment where it decides: that the double performs elsewhere must surprise nobody."""
+    with suppress(OSError):
+        if f"@{address}/" in Path(DEPLOYED).read_text(encoding="utf-8", errors="replace"):
+            _say(
+                f"The double performs at {address}, as {DEPLOYED} says; without that file it performs on this machine."
+            )
 
 
 def operate(environment: Mapping[str, str], arguments: Sequence[str], stop_s: float = OPERATOR_STOP_S) -> int:
@@ -295,7 +331,8 @@ def _run(arguments: Sequence[str], operator: bool, stack: ExitStack) -> int:
             signal.signal(number, _interrupt)
     try:
         settings = LocalSettings.load()
-        if operator and performs_elsewhere(arguments[1:]):
+        if operator and (address := performs_elsewhere(arguments[1:])):
+            _say_where(address)
             return operate({}, arguments[1:])
         if operator:
             children.log = stack.enter_context(_open_log())

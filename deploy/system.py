@@ -26,6 +26,7 @@ PULSE_PLUGIN = "libasound_module_pcm_pulse.so"
 PULSE_PLUGIN_PACKAGE = "libasound2-plugins"
 """Through it PortAudio reaches PulseAudio and PipeWire, and so the virtual microphone."""
 SOUND_SERVER = {"pulseaudio": "pulseaudio", "pactl": "pulseaudio-utils", "parec": "pulseaudio-utils"}
+NETWORK_LAB = {"turnserver": "coturn", "iptables": "iptables", "ip": "iproute2"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 BROWSER_PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -101,6 +102,23 @@ def require_sound_server(apt: Apt) -> None:
         say(f"Without {' and '.join(missing)} the tests of real sound devices are skipped.")
         return
     apt.install(sorted({SOUND_SERVER[program] for program in missing}), "A sound server (PulseAudio) for the tests")
+
+
+def require_network_lab(apt: Apt) -> None:
+    """coturn and iptables, with which the tests of home networks and TURN build namespaces of their own, on Linux.
+
+    Only where they can be installed at once: a person's machine gets no server that starts by itself.
+    """
+    if sys.platform != "linux":
+        return
+    places = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+    missing = [program for program in NETWORK_LAB if shutil.which(program, path=places) is None]
+    if not missing:
+        return
+    if not apt.usable:
+        say(f"Without {' and '.join(missing)} the tests of home networks (NAT) and TURN are skipped.")
+        return
+    apt.install(sorted({NETWORK_LAB[program] for program in missing}), "A TURN server (coturn) for the tests")
 
 
 def cache_directory() -> Path:

@@ -89,6 +89,8 @@ class Call:
         """The performer's last error, one sentence; cleared by its next answer."""
         self.engines: tuple[protocol.EngineState, ...] = ()
         """How well the performer's engines are, as it told last."""
+        self.notice: str | None = None
+        """What whoever runs the performer's machine tells, as long as it holds."""
         self.turn_taking = TurnTaking(
             Modes(settings.mode, names=settings.names, owner_speaks=owner_speaks),
             duplex=settings.duplex,
@@ -115,6 +117,7 @@ class Call:
         match message:
             case protocol.Hello(name=name, turns=turns):
                 self.name = name
+                self.notice = None  # it follows, if there still is one
                 if not turns:
                     self.transcript.begin_anew()
                 if not turns and (self._exchanges or self._summary):
@@ -135,6 +138,8 @@ class Call:
                 self._ended(message)
             case protocol.Services(engines=engines):
                 self.engines = engines
+            case protocol.Notice(text=text):
+                self.notice = text or None
             case protocol.Error(message=sentence):
                 self.problem = sentence
             case _:

@@ -13,6 +13,7 @@ from aiortc.mediastreams import MediaStreamTrack
 
 from peer_local.errors import LinkLost
 from peer_local.playback.reception import Reception
+from peer_local.relay import PATIENCE_S, LateRelay, Tell, is_relay
 from signaling import protocol, webrtc
 from signaling.errors import BadMessage
 
@@ -31,7 +32,10 @@ MAX_BUFFERED_BYTES = 256 * 1024
 
 
 class Connection:
-    """Use in this order: `offer`, `answered`, `up`, `ended`, `close`."""
+    """Use in this order: `offer`, `offered`, `answered`, `up`, `ended`, `close`.
+
+    TURN servers among `ice_servers` are the second choice, after `patience_s` of trying the direct way.
+    """
 
     def __init__(
         self,
@@ -39,13 +43,20 @@ class Connection:
         reception: Reception,
         *,
         received: Callable[[protocol.FromPerformer], None],
+        patience_s: float = PATIENCE_S,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._peer = webrtc.peer_connection(ice_servers)
+        self._peer = webrtc.peer_connection(tuple(server for server in ice_servers if not is_relay(server)))
         self._reception = reception
         self._received = received
         self._now = now
+        self._peer.addTransceiver("audio", "recvonly")
+        self._peer.addTransceiver("video", "recvonly")
         self._channel = self._peer.createDataChannel(protocol.CHANNEL_LABEL)
+        webrtc.gather_quickly(self._peer)
+        relays = [server for server in ice_servers if is_relay(server)]
+        self._relay = LateRelay(self._peer, relays[0], patience_s=patience_s) if relays else None
+        self._relaying: asyncio.Task[None] | None = None
         self._channel.on("open", self._on_open)
         self._channel.on("close", self._on_close)
         self._channel.on("message", self._on_message)
@@ -62,10 +73,16 @@ class Connection:
 
     async def offer(self) -> str:
         """Our session description."""
-        self._peer.addTransceiver("audio", "recvonly")
-        self._peer.addTransceiver("video", "recvonly")
+        if self._relay is not None:
+            self._relaying = asyncio.create_task(self._relay.run(), name="relay")
         await self._peer.setLocalDescription(await self._peer.createOffer())
-        return str(self._peer.localDescription.sdp)
+        sdp = str(self._peer.localDescription.sdp)
+        return sdp if self._relay is None else self._relay.open_end(sdp)
+
+    def offered(self, tell: Tell) -> None:
+        """The performer has the offer; `tell` sends it what is found later."""
+        if self._relay is not None:
+            self._relay.offered(tell)
 
     def answered(self, sdp: str) -> None:
         """Take the performer's session description; only the first counts."""
@@ -81,7 +98,11 @@ class Connection:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 sdp = await self._unless_over(self._answer)
+                if self._relay is not None:
+                    sdp = self._relay.open_end(sdp)
                 await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+                if self._relay is not None:
+                    self._relay.answered()
                 await self._unless_over(asyncio.ensure_future(self._open.wait()))
         except TimeoutError:
             raise LinkLost(f"The double did not answer within {CONNECT_TIMEOUT_S:.0f} s.") from None
@@ -132,6 +153,9 @@ class Connection:
     async def close(self) -> None:
         """Close everything, within a bound."""
         self._answer.cancel()
+        if self._relaying is not None:
+            self._relaying.cancel()
+            await asyncio.wait((self._relaying,))
         await self._reception.close()
         closing = asyncio.create_task(self._peer.close(), name="close connection")
         _, pending = await asyncio.wait((closing,), timeout=CLOSE_TIMEOUT_S)

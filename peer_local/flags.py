@@ -14,7 +14,6 @@ import textwrap
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
@@ -223,7 +222,3 @@ def _docs(kind: type) -> dict[str, str]:
         if named and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             docs[one.target.id] = " ".join(str(following.value.value).split())  # type: ignore[attr-defined]
     return docs
-
-
-def env_file(model: type[StrictSettings]) -> Path:
-    return Path(str(model.model_config.get("env_file")))

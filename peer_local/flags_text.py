@@ -7,7 +7,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt
 from dotenv import dotenv_values
@@ -15,10 +15,11 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import NoDecode
 
-from peer_local.flags import Flags, Setting, env_file, settings_of
+from peer_local.flags import Flags, Setting, settings_of
 from signaling.settings import PREFIX, StrictSettings
 
-Source = Literal["default", "environment", ".env", "flag"]
+Source = str
+"""default, environment, flag, the name of a file, or the connection string, which carries several settings."""
 
 HIDDEN = "****"
 """Written in place of a secret."""
@@ -63,7 +64,7 @@ def config_text(settings: StrictSettings, flags: Flags) -> str:
         value = getattr(getattr(settings, setting.section), setting.key)
         commented = "# " if value is None or setting.is_secret else ""
         text = "" if value is None else HIDDEN if setting.is_secret else _written(setting, value)
-        lines.append(f"{commented}{setting.variable}={text}  # {sources.of(setting)}")
+        lines.append(f"{commented}{setting.variable}={text}  # {sources.of(setting, value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -73,14 +74,19 @@ class _Sources:
     def __init__(self, model: type[StrictSettings], flags: Flags) -> None:
         self._flags = flags.overrides
         self._environment = _keys(os.environ)
-        path = env_file(model)
-        self._file = _keys(dotenv_values(path)) if path.is_file() else set()
+        self._files = {file.name: _keys(dotenv_values(file)) for file in reversed(model.env_files()) if file.is_file()}
 
-    def of(self, setting: Setting) -> Source:
+    def of(self, setting: Setting, value: Any) -> Source:
         if setting.key in self._flags.get(setting.section, {}):
             return "flag"
         where = (setting.section, setting.key)
-        return "environment" if where in self._environment else ".env" if where in self._file else "default"
+        if where in self._environment:
+            return "environment"
+        for name, keys in self._files.items():
+            if where in keys:
+                return name
+        usual = setting.field.get_default(call_default_factory=True, validated_data={})
+        return "default" if value == usual else "connection"
 
 
 def _keys(variables: Mapping[str, str | None]) -> set[tuple[str, str]]:

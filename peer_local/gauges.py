@@ -92,7 +92,7 @@ class Gauges:
             problems.append(f"The webcam {settings.camera.webcam} gives no picture; connect it, or name another one.")
         if ears_input is not None and ears_input.problem is not None:
             problems.append(ears_input.problem)
-        performers = (call.problem, link.problem, *troubles(call.engines))
+        performers = (call.notice, call.problem, link.problem, *troubles(call.engines))
         problems[:0] = [problem for problem in performers if problem is not None]
         return View(
             on_air=air.who,

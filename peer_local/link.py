@@ -10,16 +10,21 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from peer_local.connection import Connection
 from peer_local.errors import LinkLost
 from peer_local.playback.reception import Reception
+from peer_local.relay import PATIENCE_AFTER_LOSS_S, PATIENCE_S
 from signaling import protocol
 from signaling.client import SignalingClient
 from signaling.errors import BadToken, ConnectionLost, UnsupportedVersion
 
 logger = logging.getLogger(__name__)
+
+LINGER_S = 0.3
+"""What the next connection waits for the last one to close; over a network that is gone closing takes seconds."""
 
 LinkState = Literal["joining", "waiting", "connecting", "connected"]
 RETRY_S = (0.0, 0.5, 1.0, 2.0)
@@ -58,7 +63,10 @@ class Link:
         self.losses = 0
         """Connections that were up and got lost."""
         self._refused: str | None = None
+        self._sent_away: str | None = None
+        """Why the performer opened no connection, in its words."""
         self._in_room = False
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def rtt_s(self) -> float | None:
@@ -69,7 +77,9 @@ class Link:
     def problem(self) -> str | None:
         """What its owner should know, one sentence."""
         if self._refused is not None or self._wire.trouble is None:
-            return self._refused
+            return self._refused or self._sent_away
+        if self.connected:
+            return f"{self._wire.trouble}; it is tried again, and the call goes on meanwhile."
         return f"{self._wire.trouble}; start it or set UNDERSTUDY_LOCAL__SIGNALING_URL."
 
     @property
@@ -107,6 +117,8 @@ class Link:
         finally:
             serving.cancel()
             await asyncio.wait((serving,))
+            if self._closing:
+                await asyncio.wait(self._closing)
 
     async def _handle(self, message: protocol.FromService) -> None:
         match message:
@@ -125,9 +137,10 @@ class Link:
             case protocol.Candidate(sender=sender):
                 if sender == self._performer and self._connection is not None:
                     await self._connection.add_candidate(message)
-            case protocol.Bye(sender=sender):
+            case protocol.Bye(sender=sender, reason=reason):
                 if sender == self._performer and self._connection is not None:
-                    self._connection.end("The double closed the connection.")
+                    self._sent_away = reason
+                    self._connection.end(reason or "The double closed the connection.")
             case protocol.Error(code=code):
                 logger.warning("signaling_refused", extra={"code": code})
 
@@ -151,14 +164,15 @@ class Link:
     async def _serve(self) -> None:
         """Keep a connection to the performer of the moment until cancelled."""
         failures = 0
+        was_up = False
         while True:
-            was_up = False
+            after_loss, was_up = was_up, False
             if self._performer is None:
                 self._enter("waiting" if self._in_room else "joining")
             else:
                 self._enter("connecting")
                 try:
-                    was_up = await self._connect(self._performer)
+                    was_up = await self._connect(self._performer, after_loss=after_loss)
                 except (LinkLost, ConnectionLost) as error:
                     logger.warning("link_lost", extra={"reason": str(error)})
                 except Exception:  # of a library: the call must go on
@@ -170,16 +184,24 @@ class Link:
                     await self._arrived.wait()
             self._arrived.clear()
 
-    async def _connect(self, performer: str) -> bool:
+    async def _connect(self, performer: str, *, after_loss: bool) -> bool:
         """One connection from offer to end; whether it was up. Raises LinkLost and ConnectionLost when it never was."""
-        connection = Connection(self._ice_servers, self._open_reception(), received=self._received, now=self._now)
+        connection = Connection(
+            self._ice_servers,
+            self._open_reception(),
+            received=self._received,
+            patience_s=PATIENCE_AFTER_LOSS_S if after_loss else PATIENCE_S,
+            now=self._now,
+        )
         self._connection = connection
         up = False
         try:
             offer = await connection.offer()
             await self._wire.send(protocol.Offer(to=performer, sdp=offer))
+            connection.offered(partial(self._tell, performer))
             await connection.up()
             up = True
+            self._sent_away = None
             self._lost.clear()
             self._enter("connected")
             logger.warning("link_lost", extra={"reason": await connection.ended()})
@@ -190,7 +212,15 @@ class Link:
             self._enter("waiting" if self._performer is None else "connecting")
             if up:
                 self._lost.set()
-            await connection.close()
+            closing = asyncio.create_task(connection.close(), name="close connection")
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            await asyncio.wait((closing,), timeout=LINGER_S)
+
+    async def _tell(self, performer: str, candidate: str) -> None:
+        """Send one more candidate of the connection that is being made."""
+        with contextlib.suppress(ConnectionLost):
+            await self._wire.send(protocol.Candidate(to=performer, candidate=f"candidate:{candidate}", sdp_mid="0"))
 
     def _enter(self, state: LinkState) -> None:
         if state != self.state:

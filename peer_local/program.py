@@ -30,7 +30,7 @@ from peer_local.screen.keyboard import open_keyboard
 from peer_local.screen.log_tail import LogTail
 from peer_local.screen.plain import PlainLog
 from peer_local.screen.screen import Screen, possible
-from peer_local.settings import Settings
+from peer_local.settings import LocalSettings, Settings
 from signaling import logs
 from signaling.client import SignalingClient
 from signaling.errors import BadToken, SignalingError
@@ -52,7 +52,7 @@ def run(settings: Settings) -> int:
         return _refuse(NO_TOKEN, 2)
     token = local.token.get_secret_value()
     if problem := read_token(token, local.room, 0.0)[0]:  # whether it has expired, the service's clock decides
-        return _refuse(_no_good(problem), 2)
+        return _refuse(_no_good(problem, local), 2)
     on_screen = local.view == "screen" or (local.view == "auto" and possible())
     log = LogTail() if on_screen else sys.stderr
     logs.setup(local.log_level, stream=log)
@@ -64,12 +64,12 @@ def run(settings: Settings) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):  # told to end before it was there
         return 0
     except FORESEEN as error:
-        return _refuse(_sentence(error, token, local.room), 1)
+        return _refuse(_sentence(error, token, local), 1)
     except BaseExceptionGroup as group:
         foreseen, rest = group.split(FORESEEN)
         if rest is not None or foreseen is None:
             raise
-        return _refuse(_sentence(_first(foreseen), token, local.room), 1)
+        return _refuse(_sentence(_first(foreseen), token, local), 1)
     finally:
         if isinstance(log, LogTail):
             log.release(sys.stderr)
@@ -85,7 +85,8 @@ async def _run(settings: Settings, token: str, *, on_screen: bool) -> int:
         open_ears = sound.ears()
         hearing = await load_hearing(settings, open_ears, stack) if open_ears is not None else None
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        wire = SignalingClient(settings.local.signaling_url, settings.local.room, token, heartbeat_s=HEARTBEAT_S)
+        local = settings.local
+        wire = SignalingClient(local.signaling_url, local.room, token, pin=local.signaling_pin, heartbeat_s=HEARTBEAT_S)
         app = App(settings, wire=wire, devices=devices_of(settings, sound), tasks=tasks, hearing=hearing)
         _when_told(app.quit)
         keyboard = open_keyboard(key_by_key=on_screen)
@@ -152,14 +153,17 @@ def _refuse(reason: object, status: int) -> int:
     return status
 
 
-def _sentence(error: BaseException, token: str, room: str) -> object:
+def _sentence(error: BaseException, token: str, local: LocalSettings) -> object:
     """What a person reads of an error; that of a refused token is written for a viewer with a link."""
     if not isinstance(error, BadToken):
         return error
-    return _no_good(read_token(token, room, time.time())[0] or "the service refuses it")
+    return _no_good(read_token(token, local.room, time.time())[0] or "the service refuses it", local)
 
 
-def _no_good(problem: str) -> str:
+def _no_good(problem: str, local: LocalSettings) -> str:
+    if local.connection is not None:
+        remedy = "take the connection string that the deployment printed last, or make another one."
+        return f"The token in UNDERSTUDY_LOCAL__CONNECTION is no good, {problem}; {remedy}"
     remedy = "make one with `python -m signaling token --role operator` on the machine of the service."
     return f"The token in UNDERSTUDY_LOCAL__TOKEN is no good, {problem}; {remedy}"
 

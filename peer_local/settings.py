@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from models.settings import HearingSettings, Section
 from peer_local.interfaces import Who
+from signaling.connection_string import ConnectionString
+from signaling.pin import read_pin
 from signaling.protocol import Room
 from signaling.settings import SettingsError, StrictSettings
 
@@ -23,10 +25,24 @@ def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+DEPLOYED = ".env.deployed"
+"""Where `make deploy-gpu` writes how the double is reached; what .env says wins over it."""
+
+
+def _plain(value: Any) -> str | None:
+    """A setting as text, secret or not; None for one that is not there."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else None if value is None else str(value).strip()
+
+
 class LocalSettings(Section):
     """Whom to connect to, and how to behave in the call."""
 
+    connection: SecretStr | None = None
+    """Where the double performs and what lets you in, in one line: understudy://… as the deployment prints it. It takes
+    the place of signaling_url, signaling_pin, room and token."""
     signaling_url: str = "ws://127.0.0.1:8080/ws"
+    signaling_pin: str | None = None
+    """SHA-256 of the service's certificate, when no authority vouches for it; see `python -m signaling pin`."""
     room: Room = "main"
     token: SecretStr | None = None
     """An operator's token for the room, as `python -m signaling token --role operator` prints it."""
@@ -46,6 +62,36 @@ class LocalSettings(Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     _split_names = field_validator("names", mode="before")(_split)
+
+    @field_validator("signaling_pin")
+    @classmethod
+    def _is_a_pin(cls, pin: str | None) -> str | None:
+        return read_pin(pin) if pin else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_connection_says(cls, data: Any) -> Any:
+        """Fill in what the connection string carries; refuse what says something else beside it."""
+        text = _plain(data.get("connection")) if isinstance(data, dict) else None
+        if not text:
+            return {**data, "connection": None} if isinstance(data, dict) else data
+        try:
+            connection = ConnectionString.parse(text)
+        except ValueError as error:
+            raise SettingsError(f"UNDERSTUDY_LOCAL__CONNECTION: {error}.") from None
+        said: dict[str, str | None] = {
+            "signaling_url": connection.socket_url,
+            "signaling_pin": connection.pin,
+            "room": connection.room,
+            "token": connection.token,
+        }
+        for key, value in said.items():
+            if (other := _plain(data.get(key))) and other != value:
+                raise SettingsError(
+                    f"UNDERSTUDY_LOCAL__{key.upper()} contradicts UNDERSTUDY_LOCAL__CONNECTION, which is also set, "
+                    f"perhaps in {DEPLOYED}; remove one of the two."
+                )
+        return {**data, **said, "connection": str(connection)}
 
 
 class CameraSettings(Section):
@@ -114,7 +160,7 @@ class RecorderSettings(Section):
 class Settings(StrictSettings, HearingSettings):
     """Settings of the program `python -m peer_local`."""
 
-    model_config = StrictSettings.model_config
+    model_config = StrictSettings.model_config | SettingsConfigDict(env_file=(DEPLOYED, ".env"))
 
     local: LocalSettings = LocalSettings()
     camera: CameraSettings = CameraSettings()

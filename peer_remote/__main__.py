@@ -125,7 +125,7 @@ async def _run(settings: Settings) -> None:
             start_http_server(remote.metrics_port, addr="127.0.0.1", registry=metrics.registry)
         except OSError as error:
             raise OSError(f"Metrics cannot be served on port {remote.metrics_port}: {error.strerror}.") from None
-    wire = SignalingClient(remote.signaling_url, remote.room, remote.token.get_secret_value())
+    wire = SignalingClient(remote.signaling_url, remote.room, remote.token.get_secret_value(), pin=remote.signaling_pin)
     loop = asyncio.get_running_loop()
     for stop in (signal.SIGINT, signal.SIGTERM):
         if sys.platform == "win32":

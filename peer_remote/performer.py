@@ -27,8 +27,10 @@ from peer_remote.commands import obey
 from peer_remote.conversation import Conversation
 from peer_remote.encoders import set_video_bitrate
 from peer_remote.history import History
+from peer_remote.ice import NoFreePort, media_ports
 from peer_remote.metrics import Metrics
 from peer_remote.notes import Notes
+from peer_remote.notice import LOOK_S, NoticeFile
 from peer_remote.performance import Performance
 from peer_remote.rehearsal import Rehearsal
 from peer_remote.session import Session
@@ -109,7 +111,9 @@ class Performer:
         self._tasks = tasks
         self._wire = wire
         self._metrics = metrics
+        self._notice = None if remote.notice_file is None else NoticeFile(remote.notice_file)
         self._ice_servers: tuple[protocol.IceServer, ...] = ()
+        self._media_ports = media_ports(remote)
         self._roles: dict[str, protocol.Role] = {}
         self._sessions: dict[str, Session] = {}
         self._empty = asyncio.Event()
@@ -141,6 +145,7 @@ class Performer:
         metrics.watch("refused_beats", "Beats of a turn that was already over", lambda: self._stage.refused)
         metrics.watch("clock_rebases", "Stalls over 300 ms", lambda: self._clock.rebases)
         metrics.watch("dropped_beats", "Beats that viewers of now were too slow for", self._dropped_beats)
+        metrics.watch("relayed_viewers", "Viewers reached through a TURN server now", self._relayed_viewers)
         if isinstance(cast.face, Counted):
             for name, (what, read) in cast.face.counters().items():
                 metrics.watch(name, what, read)
@@ -150,6 +155,13 @@ class Performer:
         await self._ears.asr.transcribe(np.zeros(HEARING_RATE_HZ, np.float32), language=self._settings.asr.language)
         await self._ears.turn.probability(np.zeros(HEARING_RATE_HZ, np.float32))
         await self._cast.llm.prefill(self._history.messages())
+
+    async def tell_notices(self) -> None:
+        """Pass on what the notice file says, for ever; at once when there is no such file."""
+        while self._notice is not None:
+            if (notice := self._notice.look()) is not None:
+                self._broadcast(notice)
+            await asyncio.sleep(LOOK_S)
 
     async def _calm(self) -> bool:
         """Whether nothing was said or asked for CALM_S from now."""
@@ -225,11 +237,12 @@ class Performer:
         reply: protocol.Answer | protocol.Bye
         try:
             reply = protocol.Answer(to=peer_id, sdp=await self._session_for(peer_id, sdp).answer(sdp))
-        except (BadMessage, ValueError) as error:  # ValueError: aiortc takes fewer ICE addresses than browsers do
+        except (BadMessage, NoFreePort, ValueError) as error:
             logger.warning("offer_not_answered", extra={"peer": peer_id, "error": type(error).__name__})
             if session := self._sessions.get(peer_id):
                 await session.close()
-            reply = protocol.Bye(to=peer_id)
+            # ValueError: aiortc takes fewer ICE addresses than browsers do, and its sentences are for programmers.
+            reply = protocol.Bye(to=peer_id, reason=None if isinstance(error, ValueError) else str(error))
         try:
             await self._wire.send(reply)
         except ConnectionLost:
@@ -246,6 +259,7 @@ class Performer:
                 peer_id,
                 Seat(self.performance, self._clock),
                 ice_servers=self._ice_servers,
+                media_ports=self._media_ports,
                 role=self._roles.get(peer_id, "viewer"),
                 video_codec=self._settings.remote.video_codec,
                 tasks=self._tasks,
@@ -257,6 +271,9 @@ class Performer:
             self._sessions[peer_id] = session
             self._metrics.viewers.set(len(self._sessions))
         return session
+
+    def _relayed_viewers(self) -> int:
+        return sum(session.relayed for session in self.sessions)
 
     def _dropped_beats(self) -> int:
         return sum(session.dropped_beats for session in self.sessions)
@@ -278,6 +295,8 @@ class Performer:
         conversation = self.conversation
         session.send(protocol.Hello(name=self._persona.name, state=conversation.state, turns=conversation.turns))
         session.send(self._vitals.report())
+        if self._notice is not None and self._notice.text:
+            session.send(protocol.Notice(text=self._notice.text))
         if session.role == "operator" and self._history.summary:
             session.send(protocol.Remembered(summary=self._history.summary))
 
@@ -332,6 +351,7 @@ async def perform(settings: Settings, cast: Cast, ears: Ears, *, wire: Signaling
         await performer.warm_up()
         playing = tasks.create_task(performer.performance.run(), name="performance")
         learning = tasks.create_task(performer.rehearsal.run(), name="rehearsal")
+        telling = tasks.create_task(performer.tell_notices(), name="notices")
         try:
             async with wire:
                 async for message in wire:
@@ -346,3 +366,4 @@ async def perform(settings: Settings, cast: Cast, ears: Ears, *, wire: Signaling
             await performer.aclose()
             playing.cancel()
             learning.cancel()
+            telling.cancel()

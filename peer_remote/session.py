@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from models.hearing.listener import Listener
 from models.interfaces import HEARING_RATE_HZ, SPEECH_RATE_HZ, Samples
-from peer_remote.encoders import VideoCodec, bear_lost_pictures, prefer
+from peer_remote.encoders import VideoCodec, bear_lost_pictures, bound_when_relayed, prefer
+from peer_remote.ice import MediaPorts, NoFreePort, fix_ports, is_relayed
 from peer_remote.sender_reports import report_media_time
 from peer_remote.tracks import VIDEO_CLOCK_HZ, FaceTrack, Seat, SpeechTrack
 from signaling import protocol, webrtc
@@ -44,6 +45,7 @@ class Session:
         *,
         role: protocol.Role,
         ice_servers: tuple[protocol.IceServer, ...],
+        media_ports: MediaPorts | None,
         video_codec: VideoCodec | None,
         tasks: asyncio.TaskGroup,
         listener: Callable[[], Listener],
@@ -54,6 +56,7 @@ class Session:
         self.peer_id = peer_id
         self.role = role
         self._seat = seat
+        self._media_ports = media_ports
         self._tasks = tasks
         self._make_listener = listener
         self._listener: Listener | None = None
@@ -64,10 +67,17 @@ class Session:
         self._inbound: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self.dropped_messages = 0
-        self._connection = webrtc.peer_connection(ice_servers)
+        self._offered = False
+        self._connection = webrtc.peer_connection(ice_servers if media_ports is None else ())
         speech, face = SpeechTrack(seat), FaceTrack(seat)
         report_media_time(self._connection.addTrack(speech), speech, clock_hz=SPEECH_RATE_HZ)
-        report_media_time(self._connection.addTrack(face), face, clock_hz=VIDEO_CLOCK_HZ)
+        video = self._connection.addTrack(face)
+        bound_when_relayed(video, lambda: self.relayed)
+        report_media_time(video, face, clock_hz=VIDEO_CLOCK_HZ)
+        if media_ports is None:
+            webrtc.gather_quickly(self._connection)
+        else:
+            fix_ports(self._connection, media_ports)
         bear_lost_pictures()
         if video_codec is not None:
             for transceiver in self._connection.getTransceivers():
@@ -83,6 +93,11 @@ class Session:
         return self._connection.connectionState == "connected"
 
     @property
+    def relayed(self) -> bool:
+        """Whether that goes through a TURN server."""
+        return is_relayed(self._connection, self._media_ports)
+
+    @property
     def dropped_beats(self) -> int:
         """Beats that this viewer's tracks were too slow for."""
         return self._seat.audio_beats.dropped + self._seat.video_beats.dropped
@@ -93,10 +108,15 @@ class Session:
         return description is None or _fingerprints(description.sdp) == _fingerprints(sdp)
 
     async def answer(self, sdp: str) -> str:
-        """Take the peer's offer, the first or a later one, and return our answer. Raises BadMessage."""
+        """Take the peer's offer, the first or a later one, and return our answer. Raises BadMessage, NoFreePort."""
         try:
+            if not self._offered:
+                self._offered = True
+                webrtc.follow_bundle(self._connection, sdp)
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except NoFreePort:
+            raise
         except Exception as error:
             logger.warning("offer_refused", extra={"peer": self.peer_id, "error": type(error).__name__})
             raise BadMessage("The offer cannot be answered: its session description is not usable.") from error

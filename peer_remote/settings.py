@@ -1,17 +1,21 @@
 """Settings of the performer: its own section, the persona, and one section per engine."""
 
+import ipaddress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 
 from models.interfaces import Message
 from models.settings import EngineSettings, Section
 from peer_remote.encoders import VideoCodec
 from peer_remote.persona import Persona
 from peer_remote.persona_file import read_persona
+from peer_remote.ports import Ports, read_ports, read_public_ports
 from peer_remote.services.settings import ServicesSettings
+from signaling.pin import read_pin
 from signaling.settings import StrictSettings
 
 
@@ -19,17 +23,69 @@ class RemoteSettings(Section):
     """Where the performer performs and how it sends."""
 
     signaling_url: str = "ws://127.0.0.1:8080/ws"
+    signaling_pin: str | None = None
+    """SHA-256 of the service's certificate, when no authority vouches for it; see `python -m signaling pin`."""
     room: str = "main"
     token: SecretStr | None = None
     """A performer's token for the room, as `python -m signaling token --role performer` prints it."""
     video_codec: VideoCodec | None = None
     """Forces a codec; by default the viewer's order counts, and browsers put VP8 first."""
+    media_ports: Annotated[Ports, NoDecode] = ()
+    """UDP ports for sound and picture, one per viewer: 40000,40001 or 40000-40002. Without them any free one is taken.
+    They are bound on the machine's main network interface only."""
+    public_address: str | None = None
+    """The IP address by which viewers reach `media_ports`, where that is not the machine's own."""
+    public_ports: Annotated[Ports, NoDecode] = ()
+    """The public port of each of `media_ports`: 33526,33527 in their order, or 40000:33526,40001:33527. Without them
+    the numbers are the same."""
     video_bitrate_kbps: int = Field(default=900, ge=200, le=8_000)
     lead_ms: int = Field(default=320, ge=80, le=400)
     """How far the stage runs ahead: more rides out longer stalls, and is thrown away at an interruption."""
     metrics_port: int = Field(default=0, ge=0, le=65_535)
     """Serves Prometheus metrics on loopback; 0 means no."""
+    notice_file: Path | None = None
+    """A line in this file, as long as it is there, is told to everybody who is connected."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_ports(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            data = dict(data)
+            if isinstance(text := data.get("media_ports"), str):
+                data["media_ports"] = read_ports("UNDERSTUDY_REMOTE__MEDIA_PORTS", text)
+            if isinstance(text := data.get("public_ports"), str):
+                data["public_ports"] = read_public_ports(
+                    "UNDERSTUDY_REMOTE__PUBLIC_PORTS", text, data.get("media_ports") or ()
+                )
+        return data
+
+    @field_validator("signaling_pin")
+    @classmethod
+    def _is_a_pin(cls, pin: str | None) -> str | None:
+        return read_pin(pin) if pin else None
+
+    @field_validator("public_address")
+    @classmethod
+    def _is_an_address(cls, address: str | None) -> str | None:
+        if not (address := (address or "").strip()):
+            return None
+        try:
+            return str(ipaddress.IPv4Address(address))
+        except ValueError:
+            raise ValueError(f"{address} is not an IP address such as 203.0.113.7") from None
+
+    @model_validator(mode="after")
+    def _ports_are_whole(self) -> Self:
+        if self.public_address and not self.media_ports:
+            raise ValueError("public_address needs media_ports, the ports that it leads to")
+        if self.public_ports and not self.public_address:
+            raise ValueError("public_ports needs public_address, the address that they belong to")
+        if self.public_ports and len(self.public_ports) != len(self.media_ports):
+            raise ValueError(
+                f"public_ports must be as many as media_ports, {len(self.media_ports)}, not {len(self.public_ports)}"
+            )
+        return self
 
 
 class PersonaSettings(Section):

@@ -13,6 +13,7 @@ import errno
 import logging
 import os
 import secrets
+import ssl
 import time
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -22,6 +23,8 @@ from pydantic import SecretStr
 
 from signaling import auth, logs
 from signaling.app import create_app
+from signaling.connection_string import ConnectionString
+from signaling.pin import as_browsers_show_it, pin_of, serving
 from signaling.protocol import Role
 from signaling.settings import ServiceSettings, SettingsError, SignalingSettings
 
@@ -39,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "token":
             return _print_token(options)
+        if options.command == "connection":
+            return _print_connection(options)
+        if options.command == "pin":
+            return _print_pin()
         logs.setup(options.log_level, as_json=options.log_json)
         auth.require_room(options.room)
         told = {name: getattr(options, name) for name in ("host", "port") if getattr(options, name) is not None}
@@ -63,41 +70,94 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--room", default="main", help="room of the link that is printed at start (default: main)")
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     parser.add_argument("--log-json", action="store_true", help="log JSON objects instead of lines")
-    commands = parser.add_subparsers(dest="command", metavar="token")
+    commands = parser.add_subparsers(dest="command", metavar="token|connection|pin")
     token = commands.add_parser("token", help="print a room token made with the configured secret, and end")
-    token.add_argument("--room", default="main", help="room that it opens (default: main)")
-    token.add_argument("--role", choices=get_args(Role), default="viewer", help="default: viewer")
-    token.add_argument("--hours", type=float, default=12.0, help="how long it is good (default: 12)")
+    connection = commands.add_parser(
+        "connection", help="print the line that UNDERSTUDY_LOCAL__CONNECTION takes, and end"
+    )
+    connection.add_argument("--host", required=True, help="name or address by which the operator reaches the service")
+    connection.add_argument(
+        "--port", type=int, help="port by which the operator reaches it (default: the service's own)"
+    )
+    for command, role in ((token, "viewer"), (connection, "operator")):
+        command.add_argument("--room", default="main", help="room that it opens (default: main)")
+        command.add_argument("--role", choices=get_args(Role), default=role, help=f"default: {role}")
+        command.add_argument("--hours", type=float, default=12.0, help="how long it is good (default: 12)")
+    commands.add_parser("pin", help="print the SHA-256 by which peers know the configured certificate, and end")
     return parser
 
 
 def _print_token(options: argparse.Namespace) -> int:
-    secret = ServiceSettings.load().signaling.secret
-    if secret is None:
-        raise SettingsError("UNDERSTUDY_SIGNALING__SECRET is not set; a token needs the secret that the service has.")
-    if not 0 < options.hours <= MAX_TOKEN_HOURS:
-        raise SettingsError(f"--hours must be more than 0 and at most {MAX_TOKEN_HOURS}.")
-    lifetime_s = options.hours * 3600
-    token = auth.issue(
-        secret.get_secret_value(), room=options.room, role=options.role, lifetime_s=lifetime_s, now_s=time.time()
-    )
-    print(token)
+    print(_token(ServiceSettings.load().signaling, options))
     return 0
 
 
+def _print_connection(options: argparse.Namespace) -> int:
+    settings = ServiceSettings.load().signaling
+    certificate = settings.tls_certificate
+    connection = ConnectionString(
+        options.host,
+        options.port or settings.port,
+        options.room,
+        _token(settings, options),
+        tls=certificate is not None,
+        pin=None if certificate is None else pin_of(certificate),
+    )
+    print(ConnectionString.parse(str(connection)))
+    return 0
+
+
+def _print_pin() -> int:
+    certificate = ServiceSettings.load().signaling.tls_certificate
+    if certificate is None:
+        raise SettingsError("UNDERSTUDY_SIGNALING__TLS_CERTIFICATE is not set; without a certificate there is no pin.")
+    pin = pin_of(certificate)
+    print(pin)
+    print(f"Browsers show it as {as_browsers_show_it(pin)}", file=sys.stderr)
+    return 0
+
+
+def _token(settings: SignalingSettings, options: argparse.Namespace) -> str:
+    if settings.secret is None:
+        raise SettingsError("UNDERSTUDY_SIGNALING__SECRET is not set; a token needs the secret that the service has.")
+    if not 0 < options.hours <= MAX_TOKEN_HOURS:
+        raise SettingsError(f"--hours must be more than 0 and at most {MAX_TOKEN_HOURS}.")
+    return auth.issue(
+        settings.secret.get_secret_value(),
+        room=options.room,
+        role=options.role,
+        lifetime_s=options.hours * 3600,
+        now_s=time.time(),
+    )
+
+
+def _trust(settings: SignalingSettings) -> ssl.SSLContext | None:
+    """What the service shows to clients; None without TLS. Raises SettingsError."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    try:
+        return serving(settings.tls_certificate, settings.tls_key)
+    except OSError as error:  # ssl.SSLError too
+        reason = error.strerror or "they are not a certificate and its key in PEM form"
+        raise SettingsError(
+            f"The certificate {settings.tls_certificate} with the key {settings.tls_key} cannot be used: {reason}."
+        ) from None
+
+
 async def _serve(settings: SignalingSettings, room: str) -> int:
+    trust = _trust(settings)
     made_secret = settings.secret is None
     if made_secret:
         settings = settings.model_copy(update={"secret": SecretStr(secrets.token_urlsafe(32))})
     runner = web.AppRunner(create_app(settings), access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
+        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=trust)
         try:
             await site.start()
         except OSError as error:
             return _fail(1, f"Cannot listen on {settings.host} port {settings.port}: {_why(error)}.")
-        address = _address(settings.host, runner.addresses[0])
+        address = _address("https" if trust else "http", settings.host, runner.addresses[0])
         log.info("signaling_ready", extra={"address": address})
         print(f"Signaling is ready at {address}", flush=True)
         if made_secret:
@@ -138,10 +198,10 @@ def _why(error: OSError) -> str:
     return os.strerror(error.errno).lower()
 
 
-def _address(host: str, bound: Any) -> str:
+def _address(scheme: str, host: str, bound: Any) -> str:
     """What to type into a browser on this machine; a service on every interface is reached through loopback."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"http://[{shown}]:{bound[1]}" if ":" in shown else f"http://{shown}:{bound[1]}"
+    return f"{scheme}://[{shown}]:{bound[1]}" if ":" in shown else f"{scheme}://{shown}:{bound[1]}"
 
 
 def _fail(status: int, sentence: str) -> int:

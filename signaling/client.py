@@ -20,8 +20,17 @@ import aiohttp
 from pydantic import ValidationError
 from yarl import URL
 
-from signaling.errors import BadMessage, BadToken, ConnectionLost, RoomFull, SignalingError, UnsupportedVersion
+from signaling.errors import (
+    BadMessage,
+    BadToken,
+    ConnectionLost,
+    RoomFull,
+    SignalingError,
+    UnsupportedVersion,
+    WrongCertificate,
+)
 from signaling.limits import Backoff
+from signaling.pin import fingerprint
 from signaling.protocol import (
     FROM_SERVICE,
     MAX_MESSAGE_BYTES,
@@ -51,9 +60,11 @@ class _End:
 class SignalingClient:
     """A place in `room` that survives lost connections; an async context manager and iterator of FromService messages.
 
-    `url` is ws://host:port/ws, or http(s)://host:port as a person writes it. Iteration raises BadToken,
-    UnsupportedVersion, or RoomFull when the first join is refused for it (later ones are tried again, because one's own
-    dead connection may still hold the place). It ends after an Error with code `replaced`.
+    `url` is ws(s)://host:port/ws, or http(s)://host:port as a person writes it; with a `pin` (see pin.py) the service
+    must hold exactly this certificate, else one that an authority vouches for. Iteration raises BadToken,
+    UnsupportedVersion, or WrongCertificate and RoomFull when the first join fails for it. Later ones are tried again:
+    one's own dead connection may still hold the place, and a hotel's network may answer for everybody until one has
+    signed in. It ends after an Error with code `replaced`.
     """
 
     def __init__(
@@ -62,6 +73,7 @@ class SignalingClient:
         room: str,
         token: str,
         *,
+        pin: str | None = None,
         session_factory: Callable[[], aiohttp.ClientSession] = aiohttp.ClientSession,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
@@ -70,8 +82,11 @@ class SignalingClient:
         heartbeat_s: float = 15.0,
         inbox_messages: int = 64,
     ) -> None:
-        """Raises ValueError, one sentence, for a URL, room or token that cannot be right."""
+        """Raises ValueError, one sentence, for a URL, pin, room or token that cannot be right."""
         self._url = _websocket_url(url)
+        if pin is not None and self._url.scheme != "wss":
+            raise ValueError(f"A pin needs an address with TLS, and {url} has none; begin it with https:// or wss://.")
+        self._trust: aiohttp.Fingerprint | bool = True if pin is None else fingerprint(pin)
         try:
             self._join = Join(version=PROTOCOL_VERSION, room=room, token=token)
         except ValidationError as error:
@@ -151,6 +166,7 @@ class SignalingClient:
             async with asyncio.timeout(self._connect_timeout_s):
                 socket = await session.ws_connect(
                     self._url,
+                    ssl=self._trust,
                     heartbeat=self._heartbeat_s,
                     timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
                     max_msg_size=4 * MAX_MESSAGE_BYTES,
@@ -162,6 +178,8 @@ class SignalingClient:
                 address, reason = f"{address}{self._url.path}", f"HTTP {error.status}"
             self._missed_visits += 1
             self._trouble = f"The signaling service at {address} cannot be reached"
+            if isinstance(error, aiohttp.ServerFingerprintMismatch | aiohttp.ClientConnectorCertificateError):
+                self._trouble = self._mistrust(error)
             log.warning("signaling_unreachable", extra={"address": address, "reason": reason})
             return True
         async with socket:
@@ -172,6 +190,17 @@ class SignalingClient:
                 return True
             finally:
                 self._socket = None
+
+    def _mistrust(self, error: Exception) -> str:
+        """What is wrong with the service's certificate. Raises WrongCertificate before the room was ever joined."""
+        address = self._url.origin()
+        if isinstance(error, aiohttp.ServerFingerprintMismatch):
+            what = f"{address} shows another certificate than the one that was agreed on, so it was not trusted"
+        else:
+            what = f"No authority vouches for the certificate of {address}, so it was not trusted"
+        if not self._was_in:
+            raise WrongCertificate(f"{what}; take the connection string that its deployment printed last.")
+        return what
 
     async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> bool:
         async with asyncio.timeout(self._connect_timeout_s) as patience:

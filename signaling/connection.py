@@ -36,7 +36,7 @@ class Connection:
         finally:
             self._writer.cancel()
             await asyncio.wait((self._writer,))
-            if self._transport.get_write_buffer_size():
+            if _unsent_bytes(self._transport):
                 self._transport.abort()
 
     def put(self, message: FromService) -> bool:
@@ -70,3 +70,11 @@ class Connection:
                     return
         except ConnectionError:
             return  # the reader of this socket learns it too and ends the connection
+
+
+def _unsent_bytes(transport: asyncio.Transport) -> int:
+    """What still waits to be sent; one of TLS that was closed no longer knows (its own time-out ends it)."""
+    try:
+        return transport.get_write_buffer_size()
+    except AttributeError:
+        return 0

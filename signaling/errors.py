@@ -7,6 +7,7 @@
     ├── RoomFull             no place left for this role
     ├── UnknownPeer          the addressee is not in the room
     ├── RateLimited          a peer sends faster than the service allows
+    ├── WrongCertificate     the service is not the one that was meant (client side)
     └── ConnectionLost       the service cannot be reached any more (client side)
 
 Each message is one sentence for a person; `code` is the stable name that travels in `error` messages.
@@ -39,6 +40,10 @@ class UnknownPeer(SignalingError):
 
 class RateLimited(SignalingError):
     code = "rate_limited"
+
+
+class WrongCertificate(SignalingError):
+    code = "wrong_certificate"
 
 
 class ConnectionLost(SignalingError):

@@ -74,11 +74,12 @@ class Candidate(_Wire):
 
 
 class Bye(_Wire):
-    """The sender closed its connection to `to`."""
+    """The sender closed its connection to `to`, or opened none; `reason` is a sentence for a person."""
 
     type: Literal["bye"] = "bye"
     to: PeerId
     sender: PeerId | None = None
+    reason: Annotated[str | None, Field(min_length=1, max_length=512)] = None
 
 
 # -- signaling: service to client --------------------------------------------------------------------------------------
@@ -320,6 +321,13 @@ class Services(_Wire):
     engines: Annotated[tuple[EngineState, ...], Field(max_length=8)]
 
 
+class Notice(_Wire):
+    """What whoever runs the double's machine tells everybody; empty when it no longer holds."""
+
+    type: Literal["notice"] = "notice"
+    text: Annotated[str, Field(max_length=512)]
+
+
 class TurnEnded(_Wire):
     """A turn is over: what was really said, and when each stage did its first work.
 
@@ -346,7 +354,7 @@ FromPeer = Join | Offer | Answer | Candidate | Bye
 FromService = Welcome | PeerJoined | PeerLeft | Offer | Answer | Candidate | Bye | Error
 ToPerformer = Say | Speak | Draft | Overheard | Expect | Hold | Resume | Restore | Interrupt | Heard | Microphone | Ping
 FromPerformer = (
-    Hello | State | UserText | Caption | Silence | Drafted | Remembered | Services | TurnEnded | Error | Pong
+    Hello | State | UserText | Caption | Silence | Drafted | Remembered | Notice | Services | TurnEnded | Error | Pong
 )
 
 FROM_PEER: TypeAdapter[FromPeer] = TypeAdapter(Annotated[FromPeer, Field(discriminator="type")])

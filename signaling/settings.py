@@ -28,7 +28,7 @@ PREFIX = "UNDERSTUDY_"
 
 SECTIONS = frozenset(
     "signaling remote services persona weights vad turn asr llm tts face local camera microphone ears playout "
-    "recorder".split()
+    "recorder relay deploy machine".split()
 )
 """Every section of the product, so that one .env can serve all its programs."""
 
@@ -53,13 +53,19 @@ class StrictSettings(BaseSettings):
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """Read the settings; `overrides` win over the environment. Raises SettingsError."""
-        _refuse_unknown_sections(_names_in_environment(Path(str(cls.model_config.get("env_file")))))
+        _refuse_unknown_sections(_names_in_environment(cls.env_files()))
         try:
             return cls(**overrides)
         except ValidationError as error:
             raise SettingsError(cls._sentence(error)) from None
         except UnreadableSettings as error:
             raise SettingsError(f"The settings cannot be read: {error}.") from None
+
+    @classmethod
+    def env_files(cls) -> tuple[Path, ...]:
+        """The files that settings are read from, a later one wins."""
+        files = cls.model_config.get("env_file") or ()
+        return tuple(Path(file) for file in ((files,) if isinstance(files, str | Path) else files))
 
     @classmethod
     def _sentence(cls, error: ValidationError) -> str:
@@ -76,9 +82,9 @@ class StrictSettings(BaseSettings):
         return f"{name} is not a setting; {hint}"
 
 
-def _names_in_environment(env_file: Path) -> set[str]:
+def _names_in_environment(env_files: tuple[Path, ...]) -> set[str]:
     names = set(os.environ)
-    if env_file.is_file():
+    for env_file in (file for file in env_files if file.is_file()):
         try:
             names |= set(dotenv_values(env_file))
         except (OSError, UnicodeDecodeError):
@@ -120,6 +126,10 @@ class SignalingSettings(Section):
     """0 takes any free port."""
     secret: Secret | None = None
     """Signs room tokens. Without one the service makes its own at every start."""
+    tls_certificate: Path | None = None
+    """A PEM file with the service's certificate, of one's own or of an authority: HTTPS and WSS instead of HTTP."""
+    tls_key: Path | None = None
+    """The PEM file with its private key."""
     max_viewers: int = Field(default=8, ge=1, le=64)
     """Viewers in one room."""
     max_rooms: int = Field(default=16, ge=1, le=1024)
@@ -163,6 +173,12 @@ class SignalingSettings(Section):
             if not re.fullmatch(r"turns?:[^\s/?@]+(\?transport=(udp|tcp))?", url):  # RFC 7065
                 raise ValueError(f"{url} is not a TURN address such as turn:turn.example.org:3478?transport=udp")
         return urls
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key only work together")
+        return self
 
     @model_validator(mode="after")
     def _turn_is_whole(self) -> Self:

@@ -132,8 +132,8 @@ class Viewer:
                 case protocol.Answer(sdp=sdp):
                     await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
                     break
-                case protocol.Bye():
-                    raise Refused("The performer does not answer this offer.")
+                case protocol.Bye(reason=reason):
+                    raise Refused(reason or "The performer does not answer this offer.")
                 case protocol.Error(message=text):
                     raise Refused(text)
         await self._opened.wait()

@@ -95,11 +95,11 @@ class Machine(Protocol):
 
     def is_file(self, path: Path) -> bool: ...
 
-    async def get(self, url: str) -> Reply:
-        """Raises OSError or TimeoutError."""
+    async def get(self, url: str, pin: str | None = None) -> Reply:
+        """Raises OSError or TimeoutError, WrongCertificate where `pin` or an authority does not vouch for it."""
         ...
 
-    async def ice_servers(self, url: str, room: str, token: str) -> tuple[IceServer, ...]:
+    async def ice_servers(self, url: str, room: str, token: str, pin: str | None = None) -> tuple[IceServer, ...]:
         """Join the room, leave it, and return what the welcome names. Raises SignalingError, TimeoutError."""
         ...
 
@@ -225,15 +225,15 @@ class ThisMachine:
     def is_file(self, path: Path) -> bool:
         return path.is_file()
 
-    async def get(self, url: str) -> Reply:
+    async def get(self, url: str, pin: str | None = None) -> Reply:
         from peer_local.doctor import wire
 
-        return await wire.get(url)
+        return await wire.get(url, pin)
 
-    async def ice_servers(self, url: str, room: str, token: str) -> tuple[IceServer, ...]:
+    async def ice_servers(self, url: str, room: str, token: str, pin: str | None = None) -> tuple[IceServer, ...]:
         from peer_local.doctor import wire
 
-        return await wire.ice_servers(url, room, token)
+        return await wire.ice_servers(url, room, token, pin)
 
     async def stun(self, host: str, port: int) -> float:
         from peer_local.doctor import stun

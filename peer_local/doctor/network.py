@@ -16,7 +16,7 @@ from peer_local.doctor.finding import Finding, Verdict, step
 from peer_local.doctor.machine import Machine, Reply
 from peer_local.settings import LocalSettings, Settings
 from signaling.auth import TOKEN_VERSION
-from signaling.errors import SignalingError
+from signaling.errors import SignalingError, WrongCertificate
 from signaling.protocol import IceServer
 
 FAR_S = 0.25
@@ -80,10 +80,10 @@ async def examine(machine: Machine, settings: Settings) -> list[Finding]:
                 "UNDERSTUDY_LOCAL__SIGNALING_URL=http://HOST:8080 in .env",
             )
         return report.findings
-    reply = await _service(machine, url, report)
+    reply = await _service(machine, url, local.signaling_pin, report)
     room = _room(reply, local.room)
     token = local.token.get_secret_value() if local.token else ""
-    servers = await _token(machine, local.signaling_url, local.room, token, report, reply=reply, room=room)
+    servers = await _token(machine, local, token, report, reply=reply, room=room)
     if reply is None:
         for id in ("performer", "round_trip", "clock"):
             report.add(id, "warning", "not known without the service")
@@ -104,10 +104,13 @@ def base_url(text: str) -> URL | None:
     return url.with_scheme(schemes[url.scheme]).origin() if url.scheme in schemes and url.host else None
 
 
-async def _service(machine: Machine, url: URL, report: _Report) -> Reply | None:
+async def _service(machine: Machine, url: URL, pin: str | None, report: _Report) -> Reply | None:
     start = "Run `make local`, or say where it is: UNDERSTUDY_LOCAL__SIGNALING_URL=http://HOST:8080 in .env"
     try:
-        reply = await machine.get(str(url / "healthz"))
+        reply = await machine.get(str(url / "healthz"), pin)
+    except WrongCertificate as error:
+        report.add("signaling", "fail", str(error), "Take the connection string that its deployment printed last.")
+        return None
     except (OSError, TimeoutError) as error:
         reason = "no answer" if isinstance(error, TimeoutError) else "not reached"
         report.add("signaling", "fail", f"{url}: {reason}", start)
@@ -128,8 +131,7 @@ def _room(reply: Reply | None, name: str) -> dict[str, Any] | None:
 
 async def _token(
     machine: Machine,
-    url: str,
-    room_name: str,
+    local: LocalSettings,
     token: str,
     report: _Report,
     *,
@@ -141,19 +143,19 @@ async def _token(
     if not token:
         report.add("token", "fail", "none is set", NO_TOKEN)
         return None
-    problem, left_s = read_token(token, room_name, now_s)
+    problem, left_s = read_token(token, local.room, now_s)
     if problem:
         report.add("token", "fail", problem, NEW_TOKEN)
         return None
     verdict: Verdict = "warning" if left_s < SOON_S else "ok"
-    found = f"good for room {room_name}, {_duration(left_s)} more"
+    found = f"good for room {local.room}, {_duration(left_s)} more"
     next_step = NEW_TOKEN if verdict == "warning" else None
     if reply is None or (room or {}).get("operator"):
         why = "its service is not there" if reply is None else "an operator is there"
         report.add("token", verdict, f"{found}; not tried, as {why}", next_step)
         return None
     try:
-        servers = await machine.ice_servers(url, room_name, token)
+        servers = await machine.ice_servers(local.signaling_url, local.room, token, local.signaling_pin)
     except SignalingError as error:
         report.add("token", "fail", str(error), NEW_TOKEN)
         return None

@@ -183,6 +183,10 @@ function received(message) {
       panel.showTurn(turnWatch.last);
       player.unhush(250);
       break;
+    case "notice":
+      if (message.text) notice.keep(message.text);
+      else notice.clear();
+      break;
     case "error":
       notice.show(message.message);
       break;

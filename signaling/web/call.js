@@ -140,7 +140,10 @@ export class Call {
         if (message.sender === this.#connection?.performer_id) this.#connection.candidate(message);
         break;
       case "bye":
-        if (message.sender === this.#connection?.performer_id) this.#retry();
+        if (message.sender === this.#connection?.performer_id) {
+          if (message.reason) this.#on.notice(message.reason);
+          this.#retry();
+        }
         break;
       case "error":
         // A performer that left while we wrote to it: `peer_left` says the same and is acted upon.

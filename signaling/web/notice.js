@@ -18,6 +18,12 @@ export class Notice {
     this.#timer = setTimeout(() => this.clear(), SHOWN_MS);
   }
 
+  /** Until it is clicked away or another sentence comes. */
+  keep(sentence) {
+    this.show(sentence);
+    clearTimeout(this.#timer);
+  }
+
   clear() {
     clearTimeout(this.#timer);
     this.#element.hidden = true;

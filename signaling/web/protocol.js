@@ -89,7 +89,7 @@ export const FROM_SERVICE = Object.freeze({
     sdp_mid: optional(isString),
     sdp_m_line_index: optional(isInteger),
   },
-  bye: { to: isPeerId, sender: optional(isPeerId) },
+  bye: { to: isPeerId, sender: optional(isPeerId), reason: optional(isString) },
   error,
 });
 
@@ -110,6 +110,7 @@ export const FROM_PERFORMER = Object.freeze({
   drafted: { answers: isString, text: isString },
   remembered: { summary: isString },
   services: { engines: listOf(isEngine) },
+  notice: { text: isString },
   turn_ended: {
     turn_id: isInteger,
     reason: oneOf("finished", "interrupted", "failed"),

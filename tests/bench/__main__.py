@@ -13,6 +13,7 @@ from tests.bench.report import report
 BENCHES = (
     "avsync",
     "bargein",
+    "deploy",
     "face_service",
     "impaired",
     "interrupt",

@@ -225,3 +225,12 @@ def test_what_was_said_instead_of_an_answer_is_not_handed_to_the_next_performer(
     )
     (restore,) = [message for message in scene.sent if isinstance(message, protocol.Restore)]
     assert [exchange.answered for exchange in restore.exchanges] == ["In Kyiv."]
+
+
+def test_a_warning_of_the_machine_outlasts_an_answer_until_it_is_taken_back(scene: Scene) -> None:
+    scene.take(protocol.Notice(text="The machine of the double goes off in 5 minutes."))
+    scene.answers(1, "Hello", "Hello.")
+    scene.ends(1, "Hello.")
+    assert scene.call.notice == "The machine of the double goes off in 5 minutes."
+    scene.take(protocol.Notice(text=""))
+    assert scene.call.notice is None

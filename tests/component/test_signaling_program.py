@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import unused_port
 
+from deploy.certificate import ensure
 from signaling.auth import check
 from signaling.client import SignalingClient
 from signaling.protocol import Welcome
@@ -57,15 +58,18 @@ async def lines_until(process: asyncio.subprocess.Process, beginning: str) -> li
     return lines
 
 
-async def test_it_starts_alone_prints_ways_in_and_stops_when_told(tmp_path: Path) -> None:
-    async with program(tmp_path, "--port", "0") as process:
+@pytest.mark.parametrize("tls", [False, True])
+async def test_it_starts_alone_prints_ways_in_and_stops_when_told(tmp_path: Path, tls: bool) -> None:
+    certificate = ensure(tmp_path / "tls") if tls else None
+    files = {"tls_certificate": str(certificate.certificate), "tls_key": str(certificate.key)} if certificate else {}
+    async with program(tmp_path, "--port", "0", **files) as process:
         ready, link, performer = await lines_until(process, "Performer's token: ")
         address = ready.removeprefix("Signaling is ready at ")
-        found = re.fullmatch(r"Open in a browser: (http://127\.0\.0\.1:\d+)/#room=main&token=(\S+)", link)
-        assert found is not None and found[1] == address
+        found = re.fullmatch(r"Open in a browser: (https?://127\.0\.0\.1:\d+)/#room=main&token=(\S+)", link)
+        assert found is not None and found[1] == address and address.startswith("https:" if tls else "http:")
         secrets = {"viewer": found[2], "performer": performer.removeprefix("Performer's token: ")}
         for role, secret in secrets.items():
-            async with SignalingClient(address, "main", secret) as client:
+            async with SignalingClient(address, "main", secret, pin=certificate and certificate.pin) as client:
                 welcome = await anext(client)
                 assert isinstance(welcome, Welcome) and welcome.role == role
         process.send_signal(signal.SIGINT)

@@ -61,6 +61,7 @@ async def theatre(
     tts: SpeechSynthesizer | None = None,
     heard: tuple[str, ...] = ("hello",),
     remote: Mapping[str, Any] | None = None,
+    signaling: Mapping[str, Any] | None = None,
     vad: Callable[[], VoiceActivityDetector] = EnergyVad,
 ) -> AsyncIterator[Theatre]:
     """Open the house: the engines may be replaced, `heard` is what the recognizer understands."""
@@ -68,7 +69,7 @@ async def theatre(
     cast = Cast(llm or ScriptedModel(), tts or ToneSynthesizer(), CounterFace(SIZE_PX))
     ears = Ears(vad, AlwaysDone(), ScriptedRecognizer(heard))
     metrics = Metrics()
-    async with serving() as service, asyncio.TaskGroup() as tasks:
+    async with serving(**(signaling or {})) as service, asyncio.TaskGroup() as tasks:
 
         def begin() -> asyncio.Task[None]:
             wire = SignalingClient(service.url, ROOM, token("performer"))

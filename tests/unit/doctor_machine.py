@@ -136,10 +136,10 @@ class FakeMachine:
     def is_file(self, path: Path) -> bool:
         return path in self.files
 
-    async def get(self, url: str) -> Reply:
+    async def get(self, url: str, pin: str | None = None) -> Reply:
         return _given(self.reply)
 
-    async def ice_servers(self, url: str, room: str, token: str) -> tuple[IceServer, ...]:
+    async def ice_servers(self, url: str, room: str, token: str, pin: str | None = None) -> tuple[IceServer, ...]:
         self.joins += 1
         return _given(self.ice)
 

@@ -12,7 +12,7 @@ ALLOWED = {
     "signaling": {"signaling"},
     "peer_local": {"peer_local", "models", "signaling"},
     "peer_remote": {"peer_remote", "models", "signaling"},
-    "deploy": {"deploy", "models", "peer_local", "signaling"},
+    "deploy": {"deploy", "models", "peer_local", "peer_remote", "signaling"},
 }
 HEAVY = {"av", "aiortc", "ctranslate2", "cv2", "faster_whisper", "llama_cpp", "onnxruntime", "skia", "torch"}
 
@@ -33,6 +33,14 @@ def test_a_package_imports_only_what_it_may(package: str) -> None:
     for file in (ROOT / package).rglob("*.py"):
         strangers = imports(file) & PACKAGES - ALLOWED[package]
         assert not strangers, f"{file.relative_to(ROOT)} imports {strangers}"
+
+
+def test_of_the_performer_deployment_knows_only_the_services() -> None:
+    """Which processes a machine has is described beside the performer; what a performer does is its own business."""
+    for file in (ROOT / "deploy").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("peer_remote"):
+                assert node.module.startswith("peer_remote.services"), f"{file.relative_to(ROOT)}: {node.module}"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,14 @@ from deploy.commands import ROOT, run_command
 from deploy.console import SetupError, run_logged
 from deploy.environment import Environment, pinned_version
 from deploy.llama import CMAKE_ARGS, LlamaWheel
-from deploy.system import Apt, require_browser, require_compiler, require_libraries, require_sound_server
+from deploy.system import (
+    Apt,
+    require_browser,
+    require_compiler,
+    require_libraries,
+    require_network_lab,
+    require_sound_server,
+)
 
 
 class FakeApt(Apt):
@@ -197,6 +204,18 @@ def test_a_sound_server_for_the_tests_is_installed_only_where_that_is_ours_to_do
     assert len(apt.installed) == 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs network namespaces")
+def test_a_turn_server_for_the_tests_is_installed_only_where_that_is_ours_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda program, path=None: None if program == "turnserver" else "/bin/there")
+    apt = FakeApt()
+    require_network_lab(apt)
+    assert apt.installed == ["coturn"]
+    require_network_lab(FakeApt(usable=False))
+    assert "Without turnserver the tests of home networks (NAT) and TURN are skipped" in capsys.readouterr().out
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has its own places for them")
 def test_a_missing_compiler_and_a_missing_browser_are_installed_or_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
@@ -265,6 +284,7 @@ def test_the_tests_bring_the_networks_packages_and_not_their_weights(monkeypatch
     extras: list[tuple[str, ...]] = []
     monkeypatch.setattr(commands, "require_browser", lambda apt: None)
     monkeypatch.setattr(commands, "require_sound_server", lambda apt: None)
+    monkeypatch.setattr(commands, "require_network_lab", lambda apt: None)
     monkeypatch.setattr(commands, "_environment", extras.append)
     monkeypatch.setattr(commands, "_call", lambda _, *words: seen.append(list(words[1:])) or 0)
     assert run_command("test", []) == 0

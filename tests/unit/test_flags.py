@@ -136,6 +136,15 @@ def test_the_configuration_says_where_each_value_comes_from(monkeypatch: pytest.
     assert "UNDERSTUDY_CAMERA__WIDTH_PX=1280  # default" in shown
 
 
+def test_the_configuration_says_what_the_connection_string_carries() -> None:
+    connection = f"understudy://1.studio.operator.1800000000.mac@203.0.113.7:33526/studio/{'A' * 43}"
+    shown = lines("--local.connection", connection)
+    assert "# UNDERSTUDY_LOCAL__CONNECTION=****  # flag" in shown
+    assert "UNDERSTUDY_LOCAL__ROOM=studio  # connection" in shown
+    assert "# UNDERSTUDY_LOCAL__TOKEN=****  # connection" in shown
+    assert not any("1.studio.operator" in line for line in shown)
+
+
 def test_the_configuration_can_be_pasted_into_the_env_file() -> None:
     chosen = (
         *("--camera.card_text", "Back 'soon' # \\o/", "--local.names", "Олена,Ann Lee", "--camera.stand_in", "freeze"),

@@ -20,3 +20,5 @@ def test_a_service_that_is_not_there_is_named_with_what_to_do() -> None:
     assert link.problem is None
     wire.trouble = "The signaling service at ws://127.0.0.1:8080 cannot be reached"
     assert link.problem == f"{wire.trouble}; start it or set UNDERSTUDY_LOCAL__SIGNALING_URL."
+    link.state = "connected"
+    assert link.problem == f"{wire.trouble}; it is tried again, and the call goes on meanwhile."

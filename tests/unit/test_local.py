@@ -171,7 +171,9 @@ def test_the_operators_flags_are_looked_at_before_anything_is_started(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("UNDERSTUDY_LOCAL__SIGNALING_URL", raising=False)
     assert not performs_elsewhere([]) and not performs_elsewhere(["run", "--camera.fps", "25"])
-    assert performs_elsewhere(["--local.signaling_url", "wss://meet.example.org/ws"])
+    assert performs_elsewhere(["--local.signaling_url", "wss://meet.example.org/ws"]) == "meet.example.org"
+    connection = f"understudy://1.main.operator.1800000000.mac@203.0.113.7:33526/main/{'A' * 43}"
+    assert performs_elsewhere(["--local.connection", connection]) == "203.0.113.7:33526"
     for wrong in (["--camera.fpz", "25"], ["--camera.fps", "many"], ["run", "twice"]):
         with pytest.raises(SettingsError):
             performs_elsewhere(wrong)

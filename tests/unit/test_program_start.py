@@ -37,6 +37,14 @@ def test_a_token_that_cannot_work_is_refused(
     assert not key or key not in said
 
 
+def test_the_token_of_a_connection_string_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    connection = f"understudy://{token(role='viewer')}@203.0.113.7:33526/main/{'A' * 43}"
+    assert run(settings(local={"connection": connection})) == 2
+    said = capsys.readouterr().err
+    assert "The token in UNDERSTUDY_LOCAL__CONNECTION is no good, it is a viewer's" in said and said.count("\n") == 1
+    assert "--role operator" not in said, "whoever got a line from a deployment has no such machine at hand"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -49,6 +49,7 @@ EVERY_MESSAGE: list[tuple[TypeAdapter[Any], BaseModel]] = [
     (FROM_PERFORMER, protocol.Silence(at_s=1.25)),
     (FROM_PERFORMER, protocol.Drafted(answers="Shall we?", text="Yes, let's.")),
     (FROM_PERFORMER, protocol.Remembered(summary="They met on Monday.")),
+    (FROM_PERFORMER, protocol.Notice(text="The machine of the double goes off in 5 minutes.")),
     (FROM_PERFORMER, protocol.TurnEnded(turn_id=1, reason="finished", text="", moments_ms={"first_token": 81.5})),
     (FROM_PERFORMER, protocol.Pong(id=7)),
 ]

@@ -1,0 +1,1 @@
+"""Renting a GPU at Vast.ai, and being sure that nothing stays rented."""
