@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from models.weights.catalog import Catalog
+from peer_remote.services.needs import MUSETALK_SD_GIB, S1_MINI_LONG_REFERENCE_GIB
 
 GIB = 2**30
 GB = 10**9
@@ -13,8 +14,7 @@ WEIGHTS = {
     "voice": ("openaudio-s1-mini",),
     "face": ("musetalk-1.5", "sd-vae-ft-mse", "whisper-tiny", "taesd"),
 }
-VRAM_GIB = {"voice": 7.0, "face": 7.4}
-"""Measured by others on an RTX 4090: S1-mini with a long reference, MuseTalk 1.5."""
+VRAM_GIB = {"voice": S1_MINI_LONG_REFERENCE_GIB, "face": MUSETALK_SD_GIB}
 BESIDE_WEIGHTS_GIB = 3.7
 """What a language model takes beside its weights: MamayLM 9B, 5.4 GiB, took 9.1 GiB with a context of 8,192 tokens."""
 RESERVE = 1.08
