@@ -32,7 +32,8 @@ class SpokenClause:
     def words(self, heard_samples: int) -> list[str]:
         """Those whose sound lies before `heard_samples` of the turn; the last one only once all its sound is there."""
         words = self.text.split()
-        part = min(1.0, (heard_samples - self.start_samples) / max(1, self.length_samples))
+        heard = min(heard_samples - self.start_samples, self.samples)  # what comes after a clause cut short is not of it
+        part = heard / max(1, self.length_samples)
         count = round(max(0.0, part) * len(words))
         return words[: count if self.complete else min(count, len(words) - 1)]
 
