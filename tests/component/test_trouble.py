@@ -188,6 +188,33 @@ def test_a_line_that_hangs_is_given_up() -> None:
     assert ended(world) == [("failed", "")]
 
 
+def test_a_long_line_is_said_to_its_end() -> None:
+    line = " ".join(["I am sorry that I have lost my thread."] * 5)
+
+    async def script(world: World) -> None:
+        world.model.fail_after = 0
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(len(line.split()) * WORD_S + 5)
+
+    world = scenario(script, trouble=line)
+    assert len(line.split()) * WORD_S > LONGEST_S
+    assert ended(world) == [("failed", line)]
+
+
+def test_a_line_that_is_held_is_said_to_its_end_when_it_may_go_on() -> None:
+    async def script(world: World) -> None:
+        world.model.fail_after = 0
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(1)
+        world.conversation.hold()
+        await asyncio.sleep(5.9)
+        world.conversation.resume(1, 0)
+        await asyncio.sleep(8)
+
+    world = scenario(script, trouble=TROUBLE)
+    assert ended(world) == [("failed", TROUBLE)]
+
+
 def test_a_line_that_was_learnt_is_said_by_a_voice_that_has_died() -> None:
     async def script(world: World) -> None:
         voice = BreakableVoice()
