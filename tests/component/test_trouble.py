@@ -1,20 +1,20 @@
 """An answer that breaks off: what was made is heard, the double owns up, and the conversation goes on."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from models.errors import ClauseCutShort, EngineFailed
-from models.interfaces import SPEECH_RATE_HZ, Message, Speech
+from models.interfaces import SPEECH_RATE_HZ, Message, Picture, Speech
 from models.tts.phrase_cache import PhraseCache
 from peer_remote.clauses import clauses_of
 from peer_remote.trouble import LONGEST_S
 from peer_remote.turn import Cast
 from signaling import protocol
-from tests.component.conversation_world import ANSWER, CLAUSE_S, WORD_S, SlowVoice, World, scenario
+from tests.component.conversation_world import ANSWER, CLAUSE_S, WORD_S, SlowVoice, StillFace, World, scenario
 
 TROUBLE = "Sorry, I lost my thread. Could you say that again?"
 
@@ -244,6 +244,31 @@ def test_an_interruption_stops_the_line_as_any_other() -> None:
     assert world.loud_times()[-1] <= world.stopped_at + 0.04  # type: ignore[attr-defined]
     assert world.of(protocol.Error) == []
     assert world.conversation.state == "listening"
+
+
+def test_an_engine_that_fails_because_it_is_interrupted_makes_the_double_say_nothing() -> None:
+    class Sore(StillFace):
+        async def speak(
+            self, speech: AsyncIterator[Speech], position: Callable[[], int]
+        ) -> AsyncGenerator[Picture, None]:
+            try:
+                async for picture in super().speak(speech, position):
+                    yield picture
+            finally:
+                raise EngineFailed("The face broke.")
+
+    async def script(world: World) -> None:
+        voice = BreakableVoice()
+        world.conversation._cast = Cast(world.model, voice, Sore())
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(1)
+        world.conversation.interrupt()
+        asked = voice.spoken
+        await asyncio.sleep(5)
+        assert voice.spoken == asked
+
+    world = scenario(script, trouble=TROUBLE)
+    assert [reason for reason, _ in ended(world)] == ["interrupted"]
 
 
 def test_a_broken_answer_does_not_count_as_a_fast_one() -> None:
