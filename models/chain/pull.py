@@ -50,10 +50,10 @@ class Pull(Generic[T]):
         """Stop the stream without waiting for it."""
         self.task.cancel()
 
-    async def aclose(self) -> None:
-        """Stop the stream and wait until its engine has let go, but not longer than LET_GO_S."""
+    async def aclose(self, timeout_s: float | None = LET_GO_S) -> None:
+        """Stop the stream and wait until its engine has let go, but not longer than `timeout_s`."""
         self.task.cancel()
-        await asyncio.wait((self.task,), timeout=LET_GO_S)
+        await asyncio.wait((self.task,), timeout=timeout_s)
 
     async def _run(self, stream: AsyncGenerator[T, None]) -> None:
         try:

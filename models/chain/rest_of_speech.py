@@ -56,8 +56,8 @@ class RestOfSpeech:
                 await self._more()
 
     async def aclose(self) -> None:
-        """Take no more; the speech itself is closed by whoever made it."""
-        await self._source.aclose()
+        """Take no more; the speech itself is closed by whoever made it, which takes until it has let go."""
+        await self._source.aclose(timeout_s=None)
 
     async def _more(self) -> None:
         self.waiting = True

@@ -282,6 +282,32 @@ def test_a_face_that_waits_for_the_voice_is_not_late() -> None:
     run(main())
 
 
+def test_a_talk_that_is_left_may_be_closed_even_if_the_voice_lets_go_late() -> None:
+    async def stubborn_talk() -> AsyncIterator[Speech]:
+        try:
+            yield speech(2)
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(3)
+
+    async def main() -> None:
+        chain, talking = chain_of("face", CounterFace(128), CounterFace(128)), stubborn_talk()
+        pictures = chain.speak(talking, Positions())
+        asking = asyncio.create_task(_all(pictures))
+        await asyncio.sleep(1)
+        asking.cancel()
+        await asyncio.wait((asking,))
+        await talking.aclose()  # type: ignore[attr-defined]
+        await chain.aclose()
+
+    run(main())
+
+
+async def _all(pictures: Any) -> list[Any]:
+    async with aclosing(pictures):
+        return [picture async for picture in pictures]
+
+
 def test_a_voice_that_breaks_off_is_not_the_faces_fault() -> None:
     async def broken_talk() -> AsyncIterator[Speech]:
         yield speech(2)
