@@ -51,7 +51,7 @@ class FaceChain:
                 if patience_s is None:
                     raise
             else:
-                self._members.succeeded(member)
+                self._members.succeeded(member, whole=False)
                 return picture
         raise EngineFailed("No face can be drawn.")
 
@@ -67,9 +67,10 @@ class FaceChain:
                         picture = self._fitted(drawn[0])
                         if not given:
                             given = True
-                            self._members.succeeded(member)
+                            self._members.succeeded(member, whole=False)
                         rest.drawn()
                         yield picture
+                    self._members.succeeded(member, whole=True)
                     return
                 except Exception as error:
                     if error is rest.error:

@@ -32,8 +32,9 @@ class LanguageModelChain:
                 while (piece := await pull.next(None if given else patience_s)) is not None:
                     if not given:
                         given = True
-                        self._members.succeeded(member)
+                        self._members.succeeded(member, whole=False)
                     yield piece[0]
+                self._members.succeeded(member, whole=True)
                 return
             except Exception as error:
                 self._members.failed(member, error, amid=given)

@@ -115,10 +115,10 @@ class Members(Generic[E]):
         member.breaker.failed(heavy=member.reason != "failed")
         self._failed(member)
 
-    def succeeded(self, member: Member[E]) -> None:
-        """`member` gave its first output to somebody who asked."""
+    def succeeded(self, member: Member[E], *, whole: bool) -> None:
+        """`member` gave its first output to somebody who asked, or the `whole` of it."""
         was_ready = member.ready
-        member.breaker.succeeded()
+        member.breaker.succeeded(whole=whole)
         member.untried = False
         if not was_ready:
             self._settle()

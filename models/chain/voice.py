@@ -44,10 +44,11 @@ class VoiceChain:
                     if not len(piece[0].samples):
                         continue
                     if not spoken_samples:
-                        self._members.succeeded(member)
+                        self._members.succeeded(member, whole=False)
                     spoken_samples += len(piece[0].samples)
                     last = piece[0].samples
                     yield piece[0]
+                self._members.succeeded(member, whole=True)
                 return
             except Exception as error:
                 self._members.failed(member, error, amid=bool(spoken_samples))

@@ -228,6 +228,43 @@ def test_a_voice_that_was_down_is_not_used_again_before_a_trial_succeeded() -> N
     run(main())
 
 
+def test_a_voice_that_is_well_in_trials_and_breaks_off_each_time_is_asked_less_and_less() -> None:
+    async def main() -> None:
+        first = Broken(ToneSynthesizer(), "fail", after=4)
+        chain = chain_of("tts", first, ToneSynthesizer(), now=asyncio.get_running_loop().time)
+        broken = 0
+        for _ in range(100):
+            broken += chain.speaker == "first"
+            await spoken(chain)
+            await asyncio.sleep(6)
+        assert broken < 20
+        await chain.aclose()
+
+    run(main())
+
+
+def test_a_face_that_is_well_while_nobody_speaks_and_breaks_off_each_time_is_asked_less_and_less() -> None:
+    class Mute(CounterFace):
+        async def speak(self, speech: Any, position: Any) -> Any:
+            async for _ in speech:
+                break
+            raise EngineFailed("The mouth is broken.")
+            yield
+
+    async def main() -> None:
+        chain = chain_of("face", Mute(128), CounterFace(128), now=asyncio.get_running_loop().time)
+        broken = 0
+        for _ in range(100):
+            await chain.idle(0)
+            broken += chain.health().engine == "first"
+            await drawn(chain, talk(2))
+            await asyncio.sleep(6)
+        assert broken < 20
+        await chain.aclose()
+
+    run(main())
+
+
 def speech(beats: float) -> Speech:
     return Speech(np.zeros(int(beats * BEAT_SAMPLES), np.float32))
 
