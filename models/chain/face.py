@@ -63,7 +63,7 @@ class FaceChain:
                 given = False
                 pull = Pull(member.made().speak(rest.remaining(), position), name=f"face {member.name}")
                 try:
-                    while (drawn := await pull.next(patience_s, excused=lambda: rest.waiting)) is not None:
+                    while (drawn := await pull.next(patience_s, since_s=rest.there_since_s)) is not None:
                         picture = self._fitted(drawn[0])
                         if not given:
                             given = True
@@ -84,6 +84,7 @@ class FaceChain:
                         raise
                 finally:
                     if not pull.task.cancelling():
+                        self._members.leave(pull.task)
                         await pull.aclose()
         finally:
             await rest.aclose()

@@ -44,6 +44,7 @@ class LanguageModelChain:
                 self._members.leave(pull.task)
             finally:
                 if not pull.task.cancelling():
+                    self._members.leave(pull.task)
                     await pull.aclose()
 
     async def prefill(self, messages: Sequence[Message]) -> None:

@@ -129,14 +129,15 @@ class Members(Generic[E]):
         state: Literal["ok", "fallback", "down"] = "ok" if first is self._members[0] else "fallback"
         if not first.ready:
             state = "down"
-        return JobHealth(first.name, state, None if state == "ok" else self._members[0].reason)
+        ill = first if state == "down" else self._members[0]
+        return JobHealth(first.name, state, None if state == "ok" else ill.reason)
 
     def ready(self) -> Mapping[str, bool]:
         """See `Watched`."""
         return {member.name: member.ready for member in self._members}
 
     def leave(self, task: "asyncio.Task[Any]") -> None:
-        """Keep `task`, which was cancelled and may take long to end, until the chain is closed."""
+        """Keep `task`, which is cancelled and may take long to end, until the chain is closed."""
         if not task.done():
             self._left.add(task)
             task.add_done_callback(self._left.discard)

@@ -59,6 +59,7 @@ class VoiceChain:
                 failure = error
             finally:
                 if not pull.task.cancelling():
+                    self._members.leave(pull.task)
                     await pull.aclose()
             if spoken_samples:
                 yield Speech(fade_out(last))

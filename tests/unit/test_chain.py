@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import numpy as np
@@ -317,6 +317,73 @@ def test_a_face_that_waits_for_the_voice_is_not_late() -> None:
         await chain.aclose()
 
     run(main())
+
+
+def test_a_face_is_given_its_time_from_the_moment_on_at_which_it_has_the_sound() -> None:
+    class Slow(CounterFace):
+        async def speak(self, speech: Any, position: Any) -> Any:
+            async for picture in super().speak(speech, position):
+                await asyncio.sleep(0.5)
+                yield picture
+
+    async def late_talk() -> AsyncIterator[Speech]:
+        await asyncio.sleep(0.9)
+        yield speech(2)
+
+    async def main() -> None:
+        chain = chain_of("face", Slow(128), CounterFace(128))
+        assert await drawn(chain, late_talk()) == [100, 101]
+        assert chain.health().state == "ok"
+        await chain.aclose()
+
+    run(main())
+
+
+def test_an_engine_that_lets_go_late_is_closed_after_that() -> None:
+    class Late(Broken):
+        async def _fail(self, given: int) -> None:
+            try:
+                await super()._fail(given)
+            except asyncio.CancelledError:
+                working = asyncio.create_task(asyncio.sleep(4))
+                while not working.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait((working,))
+                assert not self.closed
+                raise
+
+    async def main() -> None:
+        first = Late(ScriptedModel(["one two three"]), "hang")
+        chain = chain_of("llm", first, model("from another"), patience_s=10)
+        asking = asyncio.create_task(said(chain))
+        await asyncio.sleep(0.5)
+        asking.cancel()
+        await asyncio.wait((asking,))
+        assert asyncio.get_running_loop().time() == 2.5
+        await chain.aclose()
+        assert asyncio.get_running_loop().time() == 4.5
+        assert first.closed
+
+    run(main())
+
+
+def test_when_no_voice_is_well_the_reason_is_that_of_the_one_that_is_told_of() -> None:
+    def unmade() -> ToneSynthesizer:
+        raise EngineUnavailable("The server does not run.")
+
+    async def main() -> None:
+        chain = chain_of("tts", unmade, Broken(ToneSynthesizer(), "wrong"))
+        failed = {"first": asyncio.Event(), "second": asyncio.Event()}
+        chain.watch(lambda note: None if note is None else failed[note.engine].set())
+        with pytest.raises(RuntimeError):
+            await spoken(chain)
+        for event in failed.values():
+            await event.wait()
+        health = chain.health()
+        assert (health.engine, health.state, health.reason) == ("second", "down", "internal_error")
+        await chain.aclose()
+
+    asyncio.run(main())
 
 
 def test_a_talk_that_is_left_may_be_closed_even_if_the_voice_lets_go_late() -> None:
