@@ -244,15 +244,10 @@ def test_a_voice_that_is_well_in_trials_and_breaks_off_each_time_is_asked_less_a
 
 
 def test_a_face_that_is_well_while_nobody_speaks_and_breaks_off_each_time_is_asked_less_and_less() -> None:
-    class Mute(CounterFace):
-        async def speak(self, speech: Any, position: Any) -> Any:
-            async for _ in speech:
-                break
-            raise EngineFailed("The mouth is broken.")
-            yield
-
     async def main() -> None:
-        chain = chain_of("face", Mute(128), CounterFace(128), now=asyncio.get_running_loop().time)
+        chain = chain_of(
+            "face", Broken(CounterFace(128), "fail", 1), CounterFace(128), now=asyncio.get_running_loop().time
+        )
         broken = 0
         for _ in range(100):
             await chain.idle(0)
