@@ -181,6 +181,7 @@ def test_each_service_inherits_only_secrets_of_its_own() -> None:
         "UNDERSTUDY_LLM__KEY": "the-language-key",
         "UNDERSTUDY_TTS__FISH_SPEECH__KEY": "the-voices-key",
         "UNDERSTUDY_LLM__FALLBACKS": '[{"key": "another-key"}]',
+        "UNDERSTUDY_FACE__FALLBACKS": '[{"url": "https://faces.example", "key": "a-faces-key"}]',
         "UNDERSTUDY_SIGNALING__SECRET": "secret",
     }
     found = by_name(wanted_services(settings(**LLM, **VOICE)))
