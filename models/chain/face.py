@@ -49,7 +49,7 @@ class FaceChain:
             except Exception as error:
                 self._members.failed(member, error)
                 if patience_s is None:
-                    raise
+                    raise self._members.told(error) from None
             else:
                 self._members.succeeded(member, whole=False)
                 return picture
@@ -81,7 +81,7 @@ class FaceChain:
                     if rest.complete:
                         return
                     if patience_s is None:
-                        raise
+                        raise self._members.told(error) from None
                 finally:
                     if not pull.task.cancelling():
                         self._members.leave(pull.task)

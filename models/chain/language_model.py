@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from models.chain.health import JobHealth, Note
 from models.chain.members import Member, Members
 from models.chain.pull import Pull
-from models.errors import EngineFailed
 from models.interfaces import LanguageModel, Message
 
 _GROWING = Message("user", "…")
@@ -39,7 +38,7 @@ class LanguageModelChain:
             except Exception as error:
                 self._members.failed(member, error, amid=given)
                 if given or patience_s is None:
-                    raise _as_failure(error) from None
+                    raise self._members.told(error) from None
                 pull.abandon()
                 self._members.leave(pull.task)
             finally:
@@ -57,7 +56,7 @@ class LanguageModelChain:
             except Exception as error:
                 self._members.failed(member, error)
                 if patience_s is None:
-                    raise
+                    raise self._members.told(error) from None
 
     @property
     def engines(self) -> tuple[LanguageModel, ...]:
@@ -88,10 +87,3 @@ class LanguageModelChain:
                 pass
         finally:
             await stream.aclose()
-
-
-def _as_failure(error: Exception) -> Exception:
-    """What a caller is told: the engine's own words, or that nothing came."""
-    if isinstance(error, TimeoutError):
-        return EngineFailed("The language model has not answered in time; see its log.")
-    return error

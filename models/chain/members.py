@@ -22,6 +22,7 @@ Kind = Literal["llm", "tts", "face"]
 
 TRIAL_S = 60.0
 """The longest that a trial may take; nobody waits for it, and a small machine reads a persona for ten seconds."""
+JOBS: Mapping[Kind, str] = {"llm": "language model", "tts": "voice", "face": "face"}
 CLOSE_S = 5.0
 """How long closing waits for trials, and for engines that are being made, that do not end."""
 
@@ -114,6 +115,15 @@ class Members(Generic[E]):
             logger.error("engine_broken", extra={"kind": self._kind, "engine": member.name}, exc_info=error)
         member.breaker.failed(heavy=member.reason != "failed")
         self._failed(member)
+
+    def told(self, error: Exception) -> Exception:
+        """What a caller is told of `error`: the engine's own words, or a sentence about what no engine should do."""
+        if isinstance(error, ModelError):
+            return error
+        what = (
+            "has not answered in time; see its log" if isinstance(error, TimeoutError) else "has a fault; see the log"
+        )
+        return EngineFailed(f"The {JOBS[self._kind]} {what}.")
 
     def succeeded(self, member: Member[E], *, whole: bool) -> None:
         """`member` gave its first output to somebody who asked, or the `whole` of it."""

@@ -55,7 +55,7 @@ class VoiceChain:
                 pull.abandon()
                 self._members.leave(pull.task)
                 if patience_s is None and not spoken_samples:
-                    raise _as_failure(error) from None
+                    raise self._members.told(error) from None
                 failure = error
             finally:
                 if not pull.task.cancelling():
@@ -96,10 +96,3 @@ async def _trial(voice: SpeechSynthesizer) -> None:
         await stream.aclose()
     if not heard:
         raise EngineFailed("The voice makes no sound.")
-
-
-def _as_failure(error: Exception) -> Exception:
-    """What a caller is told: the engine's own words, or that nothing came."""
-    if isinstance(error, TimeoutError):
-        return EngineFailed("The voice has not spoken in time; see its log.")
-    return error

@@ -139,6 +139,27 @@ def test_a_conversation_is_brought_into_the_cache_of_the_model_that_will_answer(
     run(main())
 
 
+@pytest.mark.parametrize("fault", ["fail", "wrong"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_who_asks_in_vain_is_told_in_a_sentence(fault: Fault, after: int) -> None:
+    async def main() -> None:
+        minds = [model(fault=fault, after=after) for _ in range(2)]
+        voices = [Broken(ToneSynthesizer(), fault, after) for _ in range(2)]
+        faces = [Broken(CounterFace(128), fault, after) for _ in range(2)]
+        llm, tts, face = chain_of("llm", *minds), chain_of("tts", *voices), chain_of("face", *faces)
+        for failing in (said(llm), spoken(tts), drawn(face, talk(3))):
+            with pytest.raises(EngineFailed):
+                await failing
+        if not after:
+            for asking in (face.idle(0), llm.prefill(HELLO)):
+                with pytest.raises(EngineFailed):
+                    await asking
+        for chain in (llm, tts, face):
+            await chain.aclose()
+
+    run(main())
+
+
 def test_closing_an_answer_stops_the_model_and_blames_nobody() -> None:
     async def main() -> None:
         first = model()
@@ -370,7 +391,7 @@ def test_when_no_voice_is_well_the_reason_is_that_of_the_one_that_is_told_of() -
         chain = chain_of("tts", unmade, Broken(ToneSynthesizer(), "wrong"))
         failed = {"first": asyncio.Event(), "second": asyncio.Event()}
         chain.watch(lambda note: None if note is None else failed[note.engine].set())
-        with pytest.raises(RuntimeError):
+        with pytest.raises(EngineFailed):
             await spoken(chain)
         for event in failed.values():
             await event.wait()
