@@ -209,8 +209,11 @@ class Turn:
             clause.complete = True
 
     def break_off(self) -> None:
-        """The answer ends with what is on the stage."""
-        self.answer_samples = self.beats * BEAT_SAMPLES
+        """The answer ends with what is on the stage; sound whose pictures were not drawn is not part of it."""
+        self.answer_samples = end = self.beats * BEAT_SAMPLES
+        self.clauses = [clause for clause in self.clauses if clause.start_samples < end]
+        for clause in self.clauses:
+            clause.cut(end)
 
     def said(self, heard_samples: int) -> str:
         """The text whose sound lies before `heard_samples`, cut at a word."""

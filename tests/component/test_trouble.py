@@ -141,6 +141,30 @@ def test_a_voice_that_breaks_amid_a_clause_fades_out_and_the_words_that_came_cou
     assert world.conversation.state == "listening"
 
 
+def test_words_whose_pictures_were_never_drawn_were_not_said() -> None:
+    class Once(StillFace):
+        drawn = 0
+
+        async def speak(
+            self, speech: AsyncIterator[Speech], position: Callable[[], int]
+        ) -> AsyncGenerator[Picture, None]:
+            async for picture in super().speak(speech, position):
+                yield picture
+                self.drawn += 1
+                if self.drawn == 17:
+                    raise EngineFailed("The face broke.")
+
+    async def script(world: World) -> None:
+        world.conversation._cast = Cast(world.model, SlowVoice(), Once())
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(15)
+
+    world = scenario(script, trouble=TROUBLE)
+    assert ended(world) == [("failed", f"Well then, {TROUBLE}")]
+    assert captions(world)[0] == "Well then,"
+    assert " ".join(captions(world)[2:]) == TROUBLE
+
+
 def test_a_clause_that_was_cut_short_does_not_end_the_answer() -> None:
     async def script(world: World) -> None:
         voice = BreakableVoice()
