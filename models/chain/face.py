@@ -70,7 +70,8 @@ class FaceChain:
                             self._members.succeeded(member, whole=False)
                         rest.drawn()
                         yield picture
-                    self._members.succeeded(member, whole=True)
+                    if given:
+                        self._members.succeeded(member, whole=True)
                     return
                 except Exception as error:
                     if error is rest.error:

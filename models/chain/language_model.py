@@ -33,7 +33,8 @@ class LanguageModelChain:
                         given = True
                         self._members.succeeded(member, whole=False)
                     yield piece[0]
-                self._members.succeeded(member, whole=True)
+                if given:
+                    self._members.succeeded(member, whole=True)
                 return
             except Exception as error:
                 self._members.failed(member, error, amid=given)

@@ -48,7 +48,8 @@ class VoiceChain:
                     spoken_samples += len(piece[0].samples)
                     last = piece[0].samples
                     yield piece[0]
-                self._members.succeeded(member, whole=True)
+                if spoken_samples:
+                    self._members.succeeded(member, whole=True)
                 return
             except Exception as error:
                 self._members.failed(member, error, amid=bool(spoken_samples))

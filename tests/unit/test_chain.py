@@ -249,6 +249,20 @@ def test_a_voice_that_was_down_is_not_used_again_before_a_trial_succeeded() -> N
     run(main())
 
 
+def test_a_voice_that_is_down_is_not_well_because_there_was_nothing_to_say() -> None:
+    async def main() -> None:
+        first, second = Broken(ToneSynthesizer(), "fail"), Broken(ToneSynthesizer(), "fail")
+        chain = chain_of("tts", first, second)
+        with pytest.raises(EngineFailed):
+            await spoken(chain)
+        first.fault = None
+        assert await spoken(chain, "") == []
+        assert chain.health().state == "down"
+        await chain.aclose()
+
+    run(main())
+
+
 def test_a_voice_that_is_well_in_trials_and_breaks_off_each_time_is_asked_less_and_less() -> None:
     async def main() -> None:
         first = Broken(ToneSynthesizer(), "fail", after=4)
