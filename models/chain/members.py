@@ -109,12 +109,17 @@ class Members(Generic[E]):
         return [(member, None if index == last else self._patience_s) for index, member in enumerate(asked)]
 
     def failed(self, member: Member[E], error: Exception, *, amid: bool = False) -> None:
-        """`member` failed with `error`, TimeoutError when it was given up; `amid` an answer that was being given."""
+        """`member` failed with `error`, TimeoutError when it was given up; `amid` an answer that was being given.
+
+        One that is known to be down fails with every beat: that is worth no warning.
+        """
         member.reason = _reason(error, amid)
+        known = not member.ready
         if not isinstance(error, ModelError | TimeoutError):
-            logger.error("engine_broken", extra={"kind": self._kind, "engine": member.name}, exc_info=error)
+            level = logging.DEBUG if known else logging.ERROR
+            logger.log(level, "engine_broken", extra={"kind": self._kind, "engine": member.name}, exc_info=error)
         member.breaker.failed(heavy=member.reason != "failed")
-        self._failed(member)
+        self._failed(member, known=known)
 
     def told(self, error: Exception) -> Exception:
         """What a caller is told of `error`: the engine's own words, or a sentence about what no engine should do."""
@@ -179,9 +184,10 @@ class Members(Generic[E]):
             raise EngineUnavailable(f"None of the {self._kind} engines could be made.")
         return next((member for member in made if member.ready), made[0])
 
-    def _failed(self, member: Member[E]) -> None:
+    def _failed(self, member: Member[E], *, known: bool = False) -> None:
         assert member.reason is not None
-        logger.warning("engine_failed", extra={"kind": self._kind, "engine": member.name, "reason": member.reason})
+        level = logging.DEBUG if known else logging.WARNING
+        logger.log(level, "engine_failed", extra={"kind": self._kind, "engine": member.name, "reason": member.reason})
         self._changed(Note("failed", member.name, member.reason))
         self._settle()
         if not member.ready:

@@ -468,6 +468,22 @@ def test_a_face_that_cannot_be_drawn_is_replaced_while_nobody_speaks(fault: Faul
     run(main())
 
 
+@pytest.mark.parametrize("fault", ["fail", "wrong"])
+def test_faces_that_are_all_down_do_not_flood_the_log_with_each_beat(
+    fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        chain = chain_of("face", Broken(CounterFace(128), fault), Broken(CounterFace(128), fault))
+        for beat in range(100):
+            with pytest.raises(EngineFailed):
+                await chain.idle(beat)
+        await chain.aclose()
+
+    with caplog.at_level("INFO"):
+        run(main())
+    assert len(caplog.records) <= 6
+
+
 @pytest.mark.parametrize(("size", "bars"), [((128, 128), 0), ((128, 256), 64), ((256, 128), 64)])
 def test_pictures_of_another_face_have_the_size_of_the_first_one(size: tuple[int, int], bars: int) -> None:
     class Wide(CounterFace):
