@@ -75,3 +75,20 @@ def test_a_voice_that_takes_over_learns_too_and_one_that_comes_back_has_not_forg
         return voice
 
     assert run(main()).asked == [("first", "Oh,"), ("second", "Oh,")]
+
+
+def test_what_another_voice_said_in_its_place_is_not_learnt_as_its_own() -> None:
+    async def main() -> Voice:
+        voice = Voice()
+        cache = PhraseCache(voice)
+        voice.speaker = "second"
+        await cache.learn("Oh,")
+        voice.speaker, voice.fail = "first", EngineFailed("broke")
+        with pytest.raises(EngineFailed):
+            await cache.learn("Oh,")
+        voice.fail = None
+        async for _ in cache.stream("Oh,"):
+            pass
+        return voice
+
+    assert run(main()).asked == [("second", "Oh,"), ("first", "Oh,"), ("first", "Oh,")]
