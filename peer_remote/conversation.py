@@ -289,7 +289,9 @@ class Conversation:
         await self._engines_let_go()
 
     async def _break_off(self, running: Delivery, code: str) -> None:
-        """Play to its end what there is of the answer, say that it broke off, and listen."""
+        """Play to its end what there is of the answer, say that it broke off, and listen; nothing if it was over."""
+        if self._running is not running:
+            return
         turn = running.turn
         turn.break_off()
         self._performed(turn)

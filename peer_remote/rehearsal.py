@@ -44,3 +44,5 @@ class Rehearsal:
                 await self._voice.learn(phrase)
             except EngineError as error:
                 logger.warning("opening_not_learnt", extra={"code": error.code})
+            except Exception:
+                logger.exception("opening_not_learnt")

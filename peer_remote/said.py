@@ -29,10 +29,20 @@ class SpokenClause:
         """The length of its sound, an estimate until all of it is there."""
         return self.samples if self.complete else max(self.samples, self.expected_samples)
 
+    def cut(self, end_samples: int) -> None:
+        """The turn goes no further than `end_samples`."""
+        if end_samples < self.start_samples + self.samples:
+            self.expected_samples = self.length_samples
+            self.samples = end_samples - self.start_samples
+            self.complete = False
+
     def words(self, heard_samples: int) -> list[str]:
         """Those whose sound lies before `heard_samples` of the turn; the last one only once all its sound is there."""
         words = self.text.split()
-        part = min(1.0, (heard_samples - self.start_samples) / max(1, self.length_samples))
+        heard = min(
+            heard_samples - self.start_samples, self.samples
+        )  # what comes after a clause cut short is not of it
+        part = heard / max(1, self.length_samples)
         count = round(max(0.0, part) * len(words))
         return words[: count if self.complete else min(count, len(words) - 1)]
 

@@ -7,7 +7,7 @@ sound, and beyond that nothing is computed. The language model rests while its c
 small machine each stage has all cores for itself.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -78,23 +78,39 @@ class Turn:
     """Where the answer broke off; what comes after it was not the model's."""
 
     async def perform(
-        self, cast: Cast, stage: Stage, line: Line, *, max_tokens: int, longest_s: float | None = None
+        self,
+        cast: Cast,
+        stage: Stage,
+        line: Line,
+        *,
+        max_tokens: int,
+        longest_s: float | None = None,
+        queued: Callable[[], None] = lambda: None,
     ) -> None:
         """Put the whole answer on the stage; returns when its last beat is queued, or its turn is over.
 
         An answer of the model ends with the clause that crosses `longest_s`; words that somebody wrote never do. Raises
         what an engine raised, after everything that was made before is on the stage; `broken` says which one it was.
+        `queued` is called for each beat.
         A line that is performed after another one goes on where that ended.
         """
         try:
-            over = await self._perform(cast, stage, line, max_tokens, longest_s)
+            over = await self._perform(cast, stage, line, max_tokens, longest_s, queued)
         except Exception as error:
             self.broken = self.broken or Breakage("face", error)
             raise
         if self.broken is not None and not over:
             raise self.broken.error
 
-    async def _perform(self, cast: Cast, stage: Stage, line: Line, max_tokens: int, longest_s: float | None) -> bool:
+    async def _perform(
+        self,
+        cast: Cast,
+        stage: Stage,
+        line: Line,
+        max_tokens: int,
+        longest_s: float | None,
+        queued: Callable[[], None],
+    ) -> bool:
         """Put beats on the stage; true when nobody wants more of them."""
         self.broken = None
         sound = _SoundBuffer()
@@ -110,6 +126,7 @@ class Turn:
                 if not await stage.put(Beat(self.id, self.beats, sound.pop_beat(), picture)):
                     return True
                 self.beats += 1
+                queued()
         return False
 
     async def _clauses(self, cast: Cast, line: Line, max_tokens: int) -> AsyncGenerator[str, None]:
@@ -192,8 +209,11 @@ class Turn:
             clause.complete = True
 
     def break_off(self) -> None:
-        """The answer ends with what is on the stage."""
-        self.answer_samples = self.beats * BEAT_SAMPLES
+        """The answer ends with what is on the stage; sound whose pictures were not drawn is not part of it."""
+        self.answer_samples = end = self.beats * BEAT_SAMPLES
+        self.clauses = [clause for clause in self.clauses if clause.start_samples < end]
+        for clause in self.clauses:
+            clause.cut(end)
 
     def said(self, heard_samples: int) -> str:
         """The text whose sound lies before `heard_samples`, cut at a word."""

@@ -19,8 +19,8 @@ GROWTH = 2.0
 class Breaker:
     """One engine's record: `failures` in a row open it, and so does one that cost its listeners time.
 
-    A trial that succeeded closes it, but the next pause is longer all the same until a real request has succeeded: an
-    engine that is well only in trials is not asked all the time.
+    A trial that succeeded closes it, but the next pause is longer all the same until a real request has succeeded to
+    its end: an engine that is well only in trials is not asked all the time.
     """
 
     def __init__(
@@ -51,11 +51,12 @@ class Breaker:
         if self.state == "half_open" or heavy or self._in_a_row >= self._failures:
             self._open()
 
-    def succeeded(self) -> None:
-        """A request succeeded."""
+    def succeeded(self, *, whole: bool = True) -> None:
+        """A request succeeded; not yet `whole` is one that has begun well and may still break off."""
         self.state = "closed"
         self._in_a_row = 0
-        self._pause_s = self._first_pause_s
+        if whole:
+            self._pause_s = self._first_pause_s
 
     def wait_s(self) -> float:
         """How long until the next trial may begin; 0 when it may begin now."""

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
+from models.chain.chain import Chain
 from models.chain.fitting import fitted
-from models.chain.health import JobHealth, Note
 from models.chain.members import Member, Members
 from models.chain.pull import Pull
 from models.chain.rest_of_speech import RestOfSpeech
@@ -12,7 +12,7 @@ from models.errors import EngineFailed
 from models.interfaces import Counted, Face, Picture, Speech
 
 
-class FaceChain:
+class FaceChain(Chain[Face]):
     """Face of the size of the first member that could be made; pictures of others are fitted into it.
 
     When a face fails amid an answer the next one goes on with the beat that is due, so that there is a picture for each
@@ -20,7 +20,7 @@ class FaceChain:
     """
 
     def __init__(self, members: Sequence[Member[Face]], *, patience_s: float) -> None:
-        self._members = Members("face", members, patience_s=patience_s, trial=_trial)
+        super().__init__(Members("face", members, patience_s=patience_s, trial=_trial))
         first = self._members.made[0].made()
         self._width_px, self._height_px = first.width_px, first.height_px
 
@@ -49,9 +49,9 @@ class FaceChain:
             except Exception as error:
                 self._members.failed(member, error)
                 if patience_s is None:
-                    raise
+                    raise self._members.told(error) from None
             else:
-                self._members.succeeded(member)
+                self._members.succeeded(member, whole=False)
                 return picture
         raise EngineFailed("No face can be drawn.")
 
@@ -63,13 +63,15 @@ class FaceChain:
                 given = False
                 pull = Pull(member.made().speak(rest.remaining(), position), name=f"face {member.name}")
                 try:
-                    while (drawn := await pull.next(patience_s, excused=lambda: rest.waiting)) is not None:
+                    while (drawn := await pull.next(patience_s, since_s=rest.there_since_s)) is not None:
                         picture = self._fitted(drawn[0])
                         if not given:
                             given = True
-                            self._members.succeeded(member)
+                            self._members.succeeded(member, whole=False)
                         rest.drawn()
                         yield picture
+                    if given:
+                        self._members.succeeded(member, whole=True)
                     return
                 except Exception as error:
                     if error is rest.error:
@@ -80,35 +82,18 @@ class FaceChain:
                     if rest.complete:
                         return
                     if patience_s is None:
-                        raise
+                        raise self._members.told(error) from None
                 finally:
                     if not pull.task.cancelling():
+                        self._members.leave(pull.task)
                         await pull.aclose()
         finally:
             await rest.aclose()
-
-    @property
-    def engines(self) -> tuple[Face, ...]:
-        """Those that are made."""
-        return tuple(member.made() for member in self._members.made)
 
     def counters(self) -> Mapping[str, tuple[str, Callable[[], int]]]:
         """Those of the members that count."""
         counted = [engine for engine in self.engines if isinstance(engine, Counted)]
         return {name: counter for engine in counted for name, counter in engine.counters().items()}
-
-    def health(self) -> JobHealth:
-        return self._members.health()
-
-    def ready(self) -> Mapping[str, bool]:
-        return self._members.ready()
-
-    def watch(self, changed: Callable[[Note | None], None]) -> None:
-        self._members.watch(changed)
-
-    async def aclose(self) -> None:
-        """Close all members."""
-        await self._members.aclose()
 
     def _fitted(self, picture: Picture) -> Picture:
         return fitted(picture, self._width_px, self._height_px)

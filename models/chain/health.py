@@ -19,7 +19,7 @@ class JobHealth:
     state: State
     """fallback: another than the first one; down: none is known to be well."""
     reason: Reason | None = None
-    """Why it is not the first one."""
+    """Why it is not the first one, or why it is down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,17 @@
 """A language model that is several: the first that is well answers."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
-from models.chain.health import JobHealth, Note
+from models.chain.chain import Chain
 from models.chain.members import Member, Members
 from models.chain.pull import Pull
-from models.errors import EngineFailed
 from models.interfaces import LanguageModel, Message
 
 _GROWING = Message("user", "…")
 """Stands for what the user has not said yet."""
 
 
-class LanguageModelChain:
+class LanguageModelChain(Chain[LanguageModel]):
     """LanguageModel whose request goes to the next member when one fails before its first piece.
 
     An answer that breaks off later stays broken off: another model would go on with another thought.
@@ -21,7 +20,7 @@ class LanguageModelChain:
     def __init__(self, members: Sequence[Member[LanguageModel]], *, patience_s: float) -> None:
         self._beginning: Sequence[Message] = ()
         """What conversations begin with, as far as it is known: a member that comes back reads it in its trial."""
-        self._members = Members("llm", members, patience_s=patience_s, trial=self._trial)
+        super().__init__(Members("llm", members, patience_s=patience_s, trial=self._trial))
 
     async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[str, None]:
         """Yield the answer of the first member that gives one. Raises EngineFailed."""
@@ -32,17 +31,20 @@ class LanguageModelChain:
                 while (piece := await pull.next(None if given else patience_s)) is not None:
                     if not given:
                         given = True
-                        self._members.succeeded(member)
+                        self._members.succeeded(member, whole=False)
                     yield piece[0]
+                if given:
+                    self._members.succeeded(member, whole=True)
                 return
             except Exception as error:
                 self._members.failed(member, error, amid=given)
                 if given or patience_s is None:
-                    raise _as_failure(error) from None
+                    raise self._members.told(error) from None
                 pull.abandon()
                 self._members.leave(pull.task)
             finally:
                 if not pull.task.cancelling():
+                    self._members.leave(pull.task)
                     await pull.aclose()
 
     async def prefill(self, messages: Sequence[Message]) -> None:
@@ -55,25 +57,7 @@ class LanguageModelChain:
             except Exception as error:
                 self._members.failed(member, error)
                 if patience_s is None:
-                    raise
-
-    @property
-    def engines(self) -> tuple[LanguageModel, ...]:
-        """Those that are made."""
-        return tuple(member.made() for member in self._members.made)
-
-    def health(self) -> JobHealth:
-        return self._members.health()
-
-    def ready(self) -> Mapping[str, bool]:
-        return self._members.ready()
-
-    def watch(self, changed: Callable[[Note | None], None]) -> None:
-        self._members.watch(changed)
-
-    async def aclose(self) -> None:
-        """Close all members."""
-        await self._members.aclose()
+                    raise self._members.told(error) from None
 
     async def _trial(self, model: LanguageModel) -> None:
         """One token after the beginning of the conversation, which is then in the cache."""
@@ -86,10 +70,3 @@ class LanguageModelChain:
                 pass
         finally:
             await stream.aclose()
-
-
-def _as_failure(error: Exception) -> Exception:
-    """What a caller is told: the engine's own words, or that nothing came."""
-    if isinstance(error, TimeoutError):
-        return EngineFailed("The language model has not answered in time; see its log.")
-    return error

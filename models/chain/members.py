@@ -22,6 +22,7 @@ Kind = Literal["llm", "tts", "face"]
 
 TRIAL_S = 60.0
 """The longest that a trial may take; nobody waits for it, and a small machine reads a persona for ten seconds."""
+JOBS: Mapping[Kind, str] = {"llm": "language model", "tts": "voice", "face": "face"}
 CLOSE_S = 5.0
 """How long closing waits for trials, and for engines that are being made, that do not end."""
 
@@ -108,17 +109,31 @@ class Members(Generic[E]):
         return [(member, None if index == last else self._patience_s) for index, member in enumerate(asked)]
 
     def failed(self, member: Member[E], error: Exception, *, amid: bool = False) -> None:
-        """`member` failed with `error`, TimeoutError when it was given up; `amid` an answer that was being given."""
-        member.reason = _reason(error, amid)
-        if not isinstance(error, ModelError | TimeoutError):
-            logger.error("engine_broken", extra={"kind": self._kind, "engine": member.name}, exc_info=error)
-        member.breaker.failed(heavy=member.reason != "failed")
-        self._failed(member)
+        """`member` failed with `error`, TimeoutError when it was given up; `amid` an answer that was being given.
 
-    def succeeded(self, member: Member[E]) -> None:
-        """`member` gave its first output to somebody who asked."""
+        One that is known to be down fails with every beat: that is worth no warning.
+        """
+        member.reason = _reason(error, amid)
+        known = not member.ready
+        if not isinstance(error, ModelError | TimeoutError):
+            level = logging.DEBUG if known else logging.ERROR
+            logger.log(level, "engine_broken", extra={"kind": self._kind, "engine": member.name}, exc_info=error)
+        member.breaker.failed(heavy=member.reason != "failed")
+        self._failed(member, known=known)
+
+    def told(self, error: Exception) -> Exception:
+        """What a caller is told of `error`: the engine's own words, or a sentence about what no engine should do."""
+        if isinstance(error, ModelError):
+            return error
+        what = (
+            "has not answered in time; see its log" if isinstance(error, TimeoutError) else "has a fault; see the log"
+        )
+        return EngineFailed(f"The {JOBS[self._kind]} {what}.")
+
+    def succeeded(self, member: Member[E], *, whole: bool) -> None:
+        """`member` gave its first output to somebody who asked, or the `whole` of it."""
         was_ready = member.ready
-        member.breaker.succeeded()
+        member.breaker.succeeded(whole=whole)
         member.untried = False
         if not was_ready:
             self._settle()
@@ -129,14 +144,15 @@ class Members(Generic[E]):
         state: Literal["ok", "fallback", "down"] = "ok" if first is self._members[0] else "fallback"
         if not first.ready:
             state = "down"
-        return JobHealth(first.name, state, None if state == "ok" else self._members[0].reason)
+        ill = first if state == "down" else self._members[0]
+        return JobHealth(first.name, state, None if state == "ok" else ill.reason)
 
     def ready(self) -> Mapping[str, bool]:
         """See `Watched`."""
         return {member.name: member.ready for member in self._members}
 
     def leave(self, task: "asyncio.Task[Any]") -> None:
-        """Keep `task`, which was cancelled and may take long to end, until the chain is closed."""
+        """Keep `task`, which is cancelled and may take long to end, until the chain is closed."""
         if not task.done():
             self._left.add(task)
             task.add_done_callback(self._left.discard)
@@ -168,9 +184,10 @@ class Members(Generic[E]):
             raise EngineUnavailable(f"None of the {self._kind} engines could be made.")
         return next((member for member in made if member.ready), made[0])
 
-    def _failed(self, member: Member[E]) -> None:
+    def _failed(self, member: Member[E], *, known: bool = False) -> None:
         assert member.reason is not None
-        logger.warning("engine_failed", extra={"kind": self._kind, "engine": member.name, "reason": member.reason})
+        level = logging.DEBUG if known else logging.WARNING
+        logger.log(level, "engine_failed", extra={"kind": self._kind, "engine": member.name, "reason": member.reason})
         self._changed(Note("failed", member.name, member.reason))
         self._settle()
         if not member.ready:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -25,20 +25,22 @@ class Pull(Generic[T]):
         self.task = asyncio.create_task(self._run(stream), name=name)
 
     async def next(
-        self, patience_s: float | None = None, *, excused: Callable[[], bool] = lambda: False
+        self, patience_s: float | None = None, *, since_s: Callable[[], float] = lambda: 0.0
     ) -> tuple[T] | None:
         """The next item, or None at the end. Raises TimeoutError, and what the stream raised.
 
-        Patience does not run out while `excused()`.
+        Patience counts from now, or from `since_s()` of the loop's time when that is later.
         """
         self._wanted.set()
+        now_s = asyncio.get_running_loop().time
+        asked_s = now_s()
         while not self._made.is_set():
-            try:
-                async with asyncio.timeout(patience_s):
+            due_s = None if patience_s is None else max(asked_s, since_s()) + patience_s
+            if due_s is not None and due_s <= now_s():
+                raise TimeoutError
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due_s):
                     await self._made.wait()
-            except TimeoutError:
-                if not self._made.is_set() and not excused():
-                    raise
         item, self._item = self._item, None
         if item is None and self._error is not None:
             raise self._error
@@ -50,10 +52,10 @@ class Pull(Generic[T]):
         """Stop the stream without waiting for it."""
         self.task.cancel()
 
-    async def aclose(self) -> None:
-        """Stop the stream and wait until its engine has let go, but not longer than LET_GO_S."""
+    async def aclose(self, timeout_s: float | None = LET_GO_S) -> None:
+        """Stop the stream and wait until its engine has let go, but not longer than `timeout_s`."""
         self.task.cancel()
-        await asyncio.wait((self.task,), timeout=LET_GO_S)
+        await asyncio.wait((self.task,), timeout=timeout_s)
 
     async def _run(self, stream: AsyncGenerator[T, None]) -> None:
         try:

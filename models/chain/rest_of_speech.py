@@ -1,5 +1,6 @@
 """The speech that a face is given, kept as far as it is not drawn yet, so that another face can go on with it."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 
@@ -24,8 +25,13 @@ class RestOfSpeech:
         self._over = False
         self.error: Exception | None = None
         """What the speech itself ended with, which no face is to blame for."""
-        self.waiting = False
+        self._waiting = False
         """Whether a face waits for sound: then it is not the one that is late."""
+        self._came_s = 0.0
+
+    def there_since_s(self) -> float:
+        """Since when, of the loop's time, the face has had the sound that it last waited for; now while it waits."""
+        return asyncio.get_running_loop().time() if self._waiting else self._came_s
 
     @property
     def complete(self) -> bool:
@@ -56,18 +62,19 @@ class RestOfSpeech:
                 await self._more()
 
     async def aclose(self) -> None:
-        """Take no more; the speech itself is closed by whoever made it."""
-        await self._source.aclose()
+        """Take no more; the speech itself is closed by whoever made it, which takes until it has let go."""
+        await self._source.aclose(timeout_s=None)
 
     async def _more(self) -> None:
-        self.waiting = True
+        self._waiting = True
         try:
             piece = await self._source.next()
         except Exception as error:
             self.error = error
             piece = None
         finally:
-            self.waiting = False
+            self._waiting = False
+            self._came_s = asyncio.get_running_loop().time()
         if piece is None:
             self._over = True
         else:

@@ -1,12 +1,12 @@
 """A voice that is several: the first that is well speaks."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 import numpy as np
 
+from models.chain.chain import Chain
 from models.chain.fade import fade_out
-from models.chain.health import JobHealth, Note
 from models.chain.members import Member, Members
 from models.chain.pull import Pull
 from models.errors import ClauseCutShort, EngineFailed
@@ -17,7 +17,7 @@ LITTLE_SAMPLES: Final = SPEECH_RATE_HZ
 _TRIAL: Final = "Yes."
 
 
-class VoiceChain:
+class VoiceChain(Chain[SpeechSynthesizer]):
     """SpeechSynthesizer whose clauses are spoken by the first member that is well.
 
     A clause that fails before its first sound is spoken by the next member. One that breaks off fades out; when little
@@ -26,7 +26,7 @@ class VoiceChain:
     """
 
     def __init__(self, members: Sequence[Member[SpeechSynthesizer]], *, patience_s: float) -> None:
-        self._members = Members("tts", members, patience_s=patience_s, trial=_trial)
+        super().__init__(Members("tts", members, patience_s=patience_s, trial=_trial))
 
     @property
     def speaker(self) -> str:
@@ -44,43 +44,28 @@ class VoiceChain:
                     if not len(piece[0].samples):
                         continue
                     if not spoken_samples:
-                        self._members.succeeded(member)
+                        self._members.succeeded(member, whole=False)
                     spoken_samples += len(piece[0].samples)
                     last = piece[0].samples
                     yield piece[0]
+                if spoken_samples:
+                    self._members.succeeded(member, whole=True)
                 return
             except Exception as error:
                 self._members.failed(member, error, amid=bool(spoken_samples))
                 pull.abandon()
                 self._members.leave(pull.task)
                 if patience_s is None and not spoken_samples:
-                    raise _as_failure(error) from None
+                    raise self._members.told(error) from None
                 failure = error
             finally:
                 if not pull.task.cancelling():
+                    self._members.leave(pull.task)
                     await pull.aclose()
             if spoken_samples:
                 yield Speech(fade_out(last))
                 if spoken_samples > LITTLE_SAMPLES or patience_s is None:
                     raise ClauseCutShort(f"The voice broke off amid a clause: {failure}") from None
-
-    @property
-    def engines(self) -> tuple[SpeechSynthesizer, ...]:
-        """Those that are made."""
-        return tuple(member.made() for member in self._members.made)
-
-    def health(self) -> JobHealth:
-        return self._members.health()
-
-    def ready(self) -> Mapping[str, bool]:
-        return self._members.ready()
-
-    def watch(self, changed: Callable[[Note | None], None]) -> None:
-        self._members.watch(changed)
-
-    async def aclose(self) -> None:
-        """Close all members."""
-        await self._members.aclose()
 
 
 async def _trial(voice: SpeechSynthesizer) -> None:
@@ -94,10 +79,3 @@ async def _trial(voice: SpeechSynthesizer) -> None:
         await stream.aclose()
     if not heard:
         raise EngineFailed("The voice makes no sound.")
-
-
-def _as_failure(error: Exception) -> Exception:
-    """What a caller is told: the engine's own words, or that nothing came."""
-    if isinstance(error, TimeoutError):
-        return EngineFailed("The voice has not spoken in time; see its log.")
-    return error

@@ -90,10 +90,10 @@ def _embed(settings: EngineSettings, *, needed: bool) -> evaluate.Embed | None:
 
 
 def _voices(settings: EngineSettings, names: Sequence[str]) -> dict[str, EngineSettings]:
-    """By name, the settings that choose each voice."""
-    tts = settings.tts
+    """By name, the settings that choose each voice and no other."""
+    tts = settings.tts.model_copy(update={"fallbacks": ()})
     if tts.engine != "fish_speech" or not names:
-        return {tts.engine: settings}
+        return {tts.engine: settings.model_copy(update={"tts": tts})}
     for name in names:
         references.require_name(name)
     fish = {name: tts.fish_speech.model_copy(update={"reference": name}) for name in names}

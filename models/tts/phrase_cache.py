@@ -70,7 +70,9 @@ class PhraseCache:
     async def learn(self, phrase: str) -> None:
         """Speak `phrase`, which may be longer than what is kept otherwise, to nobody and keep it."""
         speaker = self.speaker
-        pieces = tuple([piece async for piece in self.stream(phrase)])
+        pieces = self._known(speaker, phrase)
+        if pieces is None:
+            pieces = tuple([piece async for piece in self._voice.stream(phrase)])
         if speaker == self.speaker:
             self._learnt.setdefault(phrase, {})[speaker] = pieces
 

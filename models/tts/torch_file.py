@@ -81,7 +81,10 @@ def read_tensors(path: Path, part: str, names: Iterable[str]) -> dict[str, Sampl
         places = reader.load()[part]
         numbers = _storages(file, _Reader(file).load(), reader.types)
         return {name: _view(places[name], numbers) for name in names}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+    except (
+        *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError),
+        *(OverflowError, MemoryError, pickle.UnpicklingError),
+    ) as error:
         raise WeightsCorrupt(f"{path.name} is not the file that it should be; fetch the weights again.") from error
 
 

@@ -82,7 +82,6 @@ class Lifecycle:
         *,
         now_s: float,
         chance: Callable[[], float],
-        patience_s: float = 0.0,
         backoff: Backoff | None = None,
     ) -> None:
         self.service = service
@@ -93,7 +92,6 @@ class Lifecycle:
         self.starts = 0
         self.failures = 0
         """Ends in a row that nobody wanted."""
-        self._patience_s = patience_s
         self._backoff = backoff or Backoff()
         self._chance = chance
         self._missed = 0
@@ -117,12 +115,8 @@ class Lifecycle:
     def running(self) -> bool:
         return self.state in (State.STARTING, State.WELL, State.UNWELL, State.STOPPING) and not self.elsewhere
 
-    def impatient(self, now_s: float) -> bool:
-        """Whether it has waited long enough for the services before it, and is started without them."""
-        return self.state is State.WAITING and now_s >= self.since_s + self._patience_s
-
-    def next(self, now_s: float, *, ready: bool) -> Step:
-        """What to do; `ready` tells whether the services before it are well."""
+    def next(self, now_s: float, *, patience_s: float = 0.0) -> Step:
+        """What to do; it waits for the services before it, as long as `patience_s`, which is 0 when they are well."""
         if self._told_to_end:
             return self._to_the_end(now_s)
         if self.elsewhere:
@@ -132,11 +126,10 @@ class Lifecycle:
                 return Step(Deed.WAIT, self._pause_until_s)
             case State.PAUSING:
                 self._become(State.WAITING, now_s)
-                return self.next(now_s, ready=ready)
+                return self.next(now_s, patience_s=patience_s)
             case State.WAITING:
-                if ready or self.impatient(now_s):
-                    return Step(Deed.START)
-                return Step(Deed.WAIT, self.since_s + self._patience_s)
+                late_s = self.since_s + patience_s
+                return Step(Deed.START) if now_s >= late_s else Step(Deed.WAIT, late_s)
             case State.STARTING if now_s >= self.since_s + self.service.start_s:
                 self.reason = f"was not well within {self.service.start_s:g} s of its start"
                 return self._terminate(now_s)

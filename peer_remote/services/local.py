@@ -35,6 +35,7 @@ _PRIVATE: Final = {
     TOKEN,
     "UNDERSTUDY_LLM__FALLBACKS",
     "UNDERSTUDY_TTS__FALLBACKS",
+    "UNDERSTUDY_FACE__FALLBACKS",
     "UNDERSTUDY_SIGNALING__SECRET",
     "UNDERSTUDY_SIGNALING__TURN_SECRET",
 }
@@ -113,11 +114,18 @@ def needed(settings: MachineSettings) -> tuple[Need, ...]:
 
 def environment_of(service: Service, inherited: Mapping[str, str]) -> dict[str, str]:
     """What a service inherits: everything but the keys and the token of others. Its log comes as it is written."""
-    kept = {
-        name: value for name, value in inherited.items() if service.name == PERFORMER or name.upper() not in _PRIVATE
-    }
+    kept = {name: value for name, value in inherited.items() if not _hidden_from(service.name, name.upper())}
     shown = {name: secret.get_secret_value() for name, secret in service.secrets.items()}
     return {"PYTHONUNBUFFERED": "1", **kept, **service.environment, **shown}
+
+
+def _hidden_from(service: str, variable: str) -> bool:
+    """Whether a variable is private, or a whole section that something private may be in, and not of that service."""
+    if service == PERFORMER:
+        return False
+    within = f"{variable}__"
+    private = variable in _PRIVATE or any(name.startswith(within) for name in _PRIVATE)
+    return private and not KEYS[service].startswith(within)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 LONGEST_LINE_BYTES = 16_384
@@ -22,38 +23,48 @@ class LogFile:
         self._most_bytes = most_bytes
         self._kept = kept
         self._lock = threading.Lock()
-        self._file = self._open()
-        self._size = os.fstat(self._file).st_size
+        self._closed = False
+        self._file: FileIO | None = self._open()
 
     def write(self, line: bytes) -> None:
-        """Append one line, which ends with a line break."""
+        """Append one line, which ends with a line break; nothing once it is closed."""
         with self._lock, suppress(OSError):
-            if self._size and self._size + len(line) > self._most_bytes:
-                self._turn_over()
-            self._size += os.write(self._file, line)
+            if self._closed:
+                return
+            if self._file is None:
+                self._file = self._open()
+            size = self._file.tell()
+            if size and size + len(line) > self._most_bytes:
+                self._put_down()
+                with suppress(OSError):  # somebody may have the older ones open: then this one goes on growing
+                    self._turn_over()
+                self._file = self._open()
+            self._file.write(line)
 
     def close(self) -> None:
-        os.close(self._file)
+        with self._lock:
+            self._closed = True
+            self._put_down()
+
+    def _put_down(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _turn_over(self) -> None:
-        os.close(self._file)
-        try:
-            for number in range(self._kept, 0, -1):
-                older = self._numbered(number)
-                newer = self._numbered(number - 1) if number > 1 else self._path
-                with suppress(FileNotFoundError):
-                    newer.replace(older)
-            if not self._kept:
-                self._path.unlink(missing_ok=True)
-        finally:
-            self._file = self._open()
-            self._size = os.fstat(self._file).st_size
+        for number in range(self._kept, 0, -1):
+            older = self._numbered(number)
+            newer = self._numbered(number - 1) if number > 1 else self._path
+            with suppress(FileNotFoundError):
+                newer.replace(older)
+        if not self._kept:
+            self._path.unlink(missing_ok=True)
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
 
-    def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+    def _open(self) -> FileIO:
+        return open(self._path, "ab", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600))
 
 
 class LogPipe:

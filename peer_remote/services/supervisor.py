@@ -63,20 +63,9 @@ class Supervisor:
         self._ask = ask
         self._clock = clock
         self._ending = False
-        described = {service.name: service for service in services}
         self._kept = {
-            name: _Kept(
-                Lifecycle(
-                    service,
-                    now_s=clock(),
-                    chance=chance,
-                    patience_s=max(
-                        (described[other].start_s for other in service.after if other in described), default=0
-                    ),
-                    backoff=backoff,
-                )
-            )
-            for name, service in described.items()
+            service.name: _Kept(Lifecycle(service, now_s=clock(), chance=chance, backoff=backoff))
+            for service in services
         }
 
     async def run(self) -> None:
@@ -117,13 +106,13 @@ class Supervisor:
                     life.end()
                 before = life.state
                 now_s = self._clock()
-                step = life.next(now_s, ready=self._ready(life))
+                step = life.next(now_s, patience_s=self._patience_s(life))
                 match step.deed:
                     case Deed.FINISH:
                         self._wake()
                         return
                     case Deed.START:
-                        await self._begin(kept, late=not self._ready(life))
+                        await self._begin(kept)
                     case Deed.ASK:
                         life.asked()
                         kept.question = asyncio.create_task(
@@ -142,10 +131,9 @@ class Supervisor:
         finally:
             await self._let_go(kept)
 
-    async def _begin(self, kept: _Kept, *, late: bool) -> None:
+    async def _begin(self, kept: _Kept) -> None:
         life = kept.life
-        if late:
-            missing = [name for name in life.service.after if not self._settled(name)]
+        if missing := self._missing(life):
             logger.warning("service_started_without", extra={"service": life.service.name, "missing": missing})
         try:
             kept.child = await self._start(life.service)
@@ -209,11 +197,12 @@ class Supervisor:
             logger.info("service_stopping", extra={**values, "reason": life.reason or "told to end"})
         self._wake()
 
-    def _ready(self, life: Lifecycle) -> bool:
-        return all(self._settled(name) for name in life.service.after)
+    def _missing(self, life: Lifecycle) -> list[str]:
+        """Those before `life`'s service that it still waits for."""
+        return [name for name in life.service.after if name in self._kept and not self._kept[name].life.settled]
 
-    def _settled(self, name: str) -> bool:
-        return name not in self._kept or self._kept[name].life.settled
+    def _patience_s(self, life: Lifecycle) -> float:
+        return max((self._kept[name].life.service.start_s for name in self._missing(life)), default=0.0)
 
     def _after(self, life: Lifecycle) -> list[Lifecycle]:
         """Those that come after `life`'s service."""

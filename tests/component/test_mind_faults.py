@@ -130,6 +130,12 @@ async def test_with_a_chain_an_answer_that_breaks_off_before_its_first_clause_be
         assert world.of(protocol.Error) == []
 
 
+async def test_with_a_chain_an_answer_begins_anew_after_a_bug_as_after_a_failure() -> None:
+    broken = Broken(ScriptedModel([ANSWER]), "wrong", after=1)
+    async with world_of(llm=chain_of("llm", broken, ScriptedModel(["Another " + ANSWER]))) as world:
+        assert await answered(world) == ("finished", "Another " + ANSWER)
+
+
 async def test_an_answer_begins_anew_only_once(mind: StandIn) -> None:
     async with client(mind, timeouts=SHORT, system_role=True) as model:
         broken = [Broken(ScriptedModel([ANSWER]), "fail", after=1) for _ in range(2)]

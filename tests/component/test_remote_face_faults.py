@@ -124,6 +124,33 @@ async def test_the_program_is_waited_for_draws_hangs_and_ends_when_it_is_told_to
         assert await process.wait() == 0
 
 
+_SLOW = """
+import sys, time
+from models import registry
+def made(*_):
+    print("being made", flush=True)
+    time.sleep(600)
+registry.create = made
+from models.face.__main__ import main
+sys.exit(main(["serve", "--engine", "counter", "--port", "0"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_service_whose_face_is_still_being_made_ends_when_it_is_told_to(number: signal.Signals) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _SLOW, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"being made\n"
+        process.send_signal(number)
+        async with asyncio.timeout(10):
+            await process.wait()
+    finally:
+        await stop(process, 0.0)
+
+
 async def test_a_silent_picture_that_does_not_come_is_given_up() -> None:
     watched = WatchedFace()
     with RunningService(lambda: watched) as service:

@@ -160,6 +160,15 @@ async def test_a_server_that_keeps_failing_is_told_once_and_does_not_hold_up_the
     assert "nothing works" in log_of(tmp_path, "llm")
 
 
+async def test_a_performer_waits_for_each_server_as_long_as_that_may_take_and_no_longer(tmp_path: Path) -> None:
+    llm = Service("llm", (), Health("tcp", f"http://127.0.0.1:{free_port()}", every_s=0.2), start_s=0.5)
+    voice = small_service("voice", WELL, free_port(), start_s=600.0)
+    performer = small_service("performer", WELL, free_port(), after=("llm", "voice"))
+    async with running(tmp_path, llm, voice, performer) as machine:
+        await machine.until_well("performer")
+        assert machine.status("llm").state is State.UNWELL
+
+
 async def test_a_service_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
     service = replace(small_service("llm", WELL, free_port()), stop_s=0.2)
     async with running(tmp_path, service) as machine:

@@ -1,20 +1,20 @@
 """An answer that breaks off: what was made is heard, the double owns up, and the conversation goes on."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from models.errors import ClauseCutShort, EngineFailed
-from models.interfaces import SPEECH_RATE_HZ, Message, Speech
+from models.interfaces import SPEECH_RATE_HZ, Message, Picture, Speech
 from models.tts.phrase_cache import PhraseCache
 from peer_remote.clauses import clauses_of
 from peer_remote.trouble import LONGEST_S
 from peer_remote.turn import Cast
 from signaling import protocol
-from tests.component.conversation_world import ANSWER, CLAUSE_S, WORD_S, SlowVoice, World, scenario
+from tests.component.conversation_world import ANSWER, CLAUSE_S, WORD_S, SlowVoice, StillFace, World, scenario
 
 TROUBLE = "Sorry, I lost my thread. Could you say that again?"
 
@@ -141,6 +141,30 @@ def test_a_voice_that_breaks_amid_a_clause_fades_out_and_the_words_that_came_cou
     assert world.conversation.state == "listening"
 
 
+def test_words_whose_pictures_were_never_drawn_were_not_said() -> None:
+    class Once(StillFace):
+        drawn = 0
+
+        async def speak(
+            self, speech: AsyncIterator[Speech], position: Callable[[], int]
+        ) -> AsyncGenerator[Picture, None]:
+            async for picture in super().speak(speech, position):
+                yield picture
+                self.drawn += 1
+                if self.drawn == 17:
+                    raise EngineFailed("The face broke.")
+
+    async def script(world: World) -> None:
+        world.conversation._cast = Cast(world.model, SlowVoice(), Once())
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(15)
+
+    world = scenario(script, trouble=TROUBLE)
+    assert ended(world) == [("failed", f"Well then, {TROUBLE}")]
+    assert captions(world)[0] == "Well then,"
+    assert " ".join(captions(world)[2:]) == TROUBLE
+
+
 def test_a_clause_that_was_cut_short_does_not_end_the_answer() -> None:
     async def script(world: World) -> None:
         voice = BreakableVoice()
@@ -188,6 +212,33 @@ def test_a_line_that_hangs_is_given_up() -> None:
     assert ended(world) == [("failed", "")]
 
 
+def test_a_long_line_is_said_to_its_end() -> None:
+    line = " ".join(["I am sorry that I have lost my thread."] * 5)
+
+    async def script(world: World) -> None:
+        world.model.fail_after = 0
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(len(line.split()) * WORD_S + 5)
+
+    world = scenario(script, trouble=line)
+    assert len(line.split()) * WORD_S > LONGEST_S
+    assert ended(world) == [("failed", line)]
+
+
+def test_a_line_that_is_held_is_said_to_its_end_when_it_may_go_on() -> None:
+    async def script(world: World) -> None:
+        world.model.fail_after = 0
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(1)
+        world.conversation.hold()
+        await asyncio.sleep(5.9)
+        world.conversation.resume(1, 0)
+        await asyncio.sleep(8)
+
+    world = scenario(script, trouble=TROUBLE)
+    assert ended(world) == [("failed", TROUBLE)]
+
+
 def test_a_line_that_was_learnt_is_said_by_a_voice_that_has_died() -> None:
     async def script(world: World) -> None:
         voice = BreakableVoice()
@@ -217,6 +268,31 @@ def test_an_interruption_stops_the_line_as_any_other() -> None:
     assert world.loud_times()[-1] <= world.stopped_at + 0.04  # type: ignore[attr-defined]
     assert world.of(protocol.Error) == []
     assert world.conversation.state == "listening"
+
+
+def test_an_engine_that_fails_because_it_is_interrupted_makes_the_double_say_nothing() -> None:
+    class Sore(StillFace):
+        async def speak(
+            self, speech: AsyncIterator[Speech], position: Callable[[], int]
+        ) -> AsyncGenerator[Picture, None]:
+            try:
+                async for picture in super().speak(speech, position):
+                    yield picture
+            finally:
+                raise EngineFailed("The face broke.")
+
+    async def script(world: World) -> None:
+        voice = BreakableVoice()
+        world.conversation._cast = Cast(world.model, voice, Sore())
+        world.conversation.say("First", source="typed")
+        await asyncio.sleep(1)
+        world.conversation.interrupt()
+        asked = voice.spoken
+        await asyncio.sleep(5)
+        assert voice.spoken == asked
+
+    world = scenario(script, trouble=TROUBLE)
+    assert [reason for reason, _ in ended(world)] == ["interrupted"]
 
 
 def test_a_broken_answer_does_not_count_as_a_fast_one() -> None:

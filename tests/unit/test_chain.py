@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,27 @@ def test_a_conversation_is_brought_into_the_cache_of_the_model_that_will_answer(
     run(main())
 
 
+@pytest.mark.parametrize("fault", ["fail", "wrong"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_who_asks_in_vain_is_told_in_a_sentence(fault: Fault, after: int) -> None:
+    async def main() -> None:
+        minds = [model(fault=fault, after=after) for _ in range(2)]
+        voices = [Broken(ToneSynthesizer(), fault, after) for _ in range(2)]
+        faces = [Broken(CounterFace(128), fault, after) for _ in range(2)]
+        llm, tts, face = chain_of("llm", *minds), chain_of("tts", *voices), chain_of("face", *faces)
+        for failing in (said(llm), spoken(tts), drawn(face, talk(3))):
+            with pytest.raises(EngineFailed):
+                await failing
+        if not after:
+            for asking in (face.idle(0), llm.prefill(HELLO)):
+                with pytest.raises(EngineFailed):
+                    await asking
+        for chain in (llm, tts, face):
+            await chain.aclose()
+
+    run(main())
+
+
 def test_closing_an_answer_stops_the_model_and_blames_nobody() -> None:
     async def main() -> None:
         first = model()
@@ -228,6 +249,52 @@ def test_a_voice_that_was_down_is_not_used_again_before_a_trial_succeeded() -> N
     run(main())
 
 
+def test_a_voice_that_is_down_is_not_well_because_there_was_nothing_to_say() -> None:
+    async def main() -> None:
+        first, second = Broken(ToneSynthesizer(), "fail"), Broken(ToneSynthesizer(), "fail")
+        chain = chain_of("tts", first, second)
+        with pytest.raises(EngineFailed):
+            await spoken(chain)
+        first.fault = None
+        assert await spoken(chain, "") == []
+        assert chain.health().state == "down"
+        await chain.aclose()
+
+    run(main())
+
+
+def test_a_voice_that_is_well_in_trials_and_breaks_off_each_time_is_asked_less_and_less() -> None:
+    async def main() -> None:
+        first = Broken(ToneSynthesizer(), "fail", after=4)
+        chain = chain_of("tts", first, ToneSynthesizer(), now=asyncio.get_running_loop().time)
+        broken = 0
+        for _ in range(100):
+            broken += chain.speaker == "first"
+            await spoken(chain)
+            await asyncio.sleep(6)
+        assert broken < 20
+        await chain.aclose()
+
+    run(main())
+
+
+def test_a_face_that_is_well_while_nobody_speaks_and_breaks_off_each_time_is_asked_less_and_less() -> None:
+    async def main() -> None:
+        chain = chain_of(
+            "face", Broken(CounterFace(128), "fail", 1), CounterFace(128), now=asyncio.get_running_loop().time
+        )
+        broken = 0
+        for _ in range(100):
+            await chain.idle(0)
+            broken += chain.health().engine == "first"
+            await drawn(chain, talk(2))
+            await asyncio.sleep(6)
+        assert broken < 20
+        await chain.aclose()
+
+    run(main())
+
+
 def speech(beats: float) -> Speech:
     return Speech(np.zeros(int(beats * BEAT_SAMPLES), np.float32))
 
@@ -282,6 +349,99 @@ def test_a_face_that_waits_for_the_voice_is_not_late() -> None:
     run(main())
 
 
+def test_a_face_is_given_its_time_from_the_moment_on_at_which_it_has_the_sound() -> None:
+    class Slow(CounterFace):
+        async def speak(self, speech: Any, position: Any) -> Any:
+            async for picture in super().speak(speech, position):
+                await asyncio.sleep(0.5)
+                yield picture
+
+    async def late_talk() -> AsyncIterator[Speech]:
+        await asyncio.sleep(0.9)
+        yield speech(2)
+
+    async def main() -> None:
+        chain = chain_of("face", Slow(128), CounterFace(128))
+        assert await drawn(chain, late_talk()) == [100, 101]
+        assert chain.health().state == "ok"
+        await chain.aclose()
+
+    run(main())
+
+
+def test_an_engine_that_lets_go_late_is_closed_after_that() -> None:
+    class Late(Broken):
+        async def _fail(self, given: int) -> None:
+            try:
+                await super()._fail(given)
+            except asyncio.CancelledError:
+                working = asyncio.create_task(asyncio.sleep(4))
+                while not working.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait((working,))
+                assert not self.closed
+                raise
+
+    async def main() -> None:
+        first = Late(ScriptedModel(["one two three"]), "hang")
+        chain = chain_of("llm", first, model("from another"), patience_s=10)
+        asking = asyncio.create_task(said(chain))
+        await asyncio.sleep(0.5)
+        asking.cancel()
+        await asyncio.wait((asking,))
+        assert asyncio.get_running_loop().time() == 2.5
+        await chain.aclose()
+        assert asyncio.get_running_loop().time() == 4.5
+        assert first.closed
+
+    run(main())
+
+
+def test_when_no_voice_is_well_the_reason_is_that_of_the_one_that_is_told_of() -> None:
+    def unmade() -> ToneSynthesizer:
+        raise EngineUnavailable("The server does not run.")
+
+    async def main() -> None:
+        chain = chain_of("tts", unmade, Broken(ToneSynthesizer(), "wrong"))
+        failed = {"first": asyncio.Event(), "second": asyncio.Event()}
+        chain.watch(lambda note: None if note is None else failed[note.engine].set())
+        with pytest.raises(EngineFailed):
+            await spoken(chain)
+        for event in failed.values():
+            await event.wait()
+        health = chain.health()
+        assert (health.engine, health.state, health.reason) == ("second", "down", "internal_error")
+        await chain.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_talk_that_is_left_may_be_closed_even_if_the_voice_lets_go_late() -> None:
+    async def stubborn_talk() -> AsyncIterator[Speech]:
+        try:
+            yield speech(2)
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(3)
+
+    async def main() -> None:
+        chain, talking = chain_of("face", CounterFace(128), CounterFace(128)), stubborn_talk()
+        pictures = chain.speak(talking, Positions())
+        asking = asyncio.create_task(_all(pictures))
+        await asyncio.sleep(1)
+        asking.cancel()
+        await asyncio.wait((asking,))
+        await talking.aclose()  # type: ignore[attr-defined]
+        await chain.aclose()
+
+    run(main())
+
+
+async def _all(pictures: Any) -> list[Any]:
+    async with aclosing(pictures):
+        return [picture async for picture in pictures]
+
+
 def test_a_voice_that_breaks_off_is_not_the_faces_fault() -> None:
     async def broken_talk() -> AsyncIterator[Speech]:
         yield speech(2)
@@ -306,6 +466,22 @@ def test_a_face_that_cannot_be_drawn_is_replaced_while_nobody_speaks(fault: Faul
         await chain.aclose()
 
     run(main())
+
+
+@pytest.mark.parametrize("fault", ["fail", "wrong"])
+def test_faces_that_are_all_down_do_not_flood_the_log_with_each_beat(
+    fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        chain = chain_of("face", Broken(CounterFace(128), fault), Broken(CounterFace(128), fault))
+        for beat in range(100):
+            with pytest.raises(EngineFailed):
+                await chain.idle(beat)
+        await chain.aclose()
+
+    with caplog.at_level("INFO"):
+        run(main())
+    assert len(caplog.records) <= 6
 
 
 @pytest.mark.parametrize(("size", "bars"), [((128, 128), 0), ((128, 256), 64), ((256, 128), 64)])

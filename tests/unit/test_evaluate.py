@@ -80,7 +80,8 @@ def test_cloned_voices_are_compared(
         assert len(server.requests) == 2 * (1 + len(LINES["en"]))
         assert main(["evaluate", "--reference", "me", "--recording", "a.wav", "b.wav"]) == 1
         assert "--recording" in capsys.readouterr().err
-        assert main(["evaluate", "--reference", "nobody"]) == 1
+        monkeypatch.setenv("UNDERSTUDY_TTS__FALLBACKS", "tone")
+        assert main(["evaluate", "--reference", "nobody"]) == 1, "another voice does not stand in here"
         assert "nobody" in capsys.readouterr().err
         assert main(["evaluate", "--language", "fi"]) == 1
         assert "--lines" in capsys.readouterr().err

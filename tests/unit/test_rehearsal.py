@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import numpy as np
+import pytest
 
 from models.errors import EngineFailed
 from models.interfaces import Speech
@@ -17,12 +18,12 @@ class Voice:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
-        self.fail = False
+        self.fail: Exception | None = None
 
     async def stream(self, text: str) -> AsyncGenerator[Speech, None]:
         self.asked.append((self.speaker, text))
-        if self.fail:
-            raise EngineFailed("broke")
+        if self.fail is not None:
+            raise self.fail
         yield Speech(np.ones(5, np.float32))
 
     async def aclose(self) -> None: ...
@@ -42,10 +43,11 @@ def test_a_single_voice_learns_everything_once_and_is_done() -> None:
     assert run(main()).asked == [("", "Oh,"), ("", "Well,")]
 
 
-def test_it_waits_for_calm_and_goes_on_after_a_failure() -> None:
+@pytest.mark.parametrize("error", [EngineFailed("broke"), RuntimeError("a bug")])
+def test_it_waits_for_calm_and_goes_on_after_a_failure(error: Exception) -> None:
     async def main() -> tuple[Voice, float]:
         voice, moods = Voice(), iter([False, False, True, True])
-        voice.fail = True
+        voice.fail = error
 
         async def restless() -> bool:
             await asyncio.sleep(1)
@@ -73,3 +75,20 @@ def test_a_voice_that_takes_over_learns_too_and_one_that_comes_back_has_not_forg
         return voice
 
     assert run(main()).asked == [("first", "Oh,"), ("second", "Oh,")]
+
+
+def test_what_another_voice_said_in_its_place_is_not_learnt_as_its_own() -> None:
+    async def main() -> Voice:
+        voice = Voice()
+        cache = PhraseCache(voice)
+        voice.speaker = "second"
+        await cache.learn("Oh,")
+        voice.speaker, voice.fail = "first", EngineFailed("broke")
+        with pytest.raises(EngineFailed):
+            await cache.learn("Oh,")
+        voice.fail = None
+        async for _ in cache.stream("Oh,"):
+            pass
+        return voice
+
+    assert run(main()).asked == [("second", "Oh,"), ("first", "Oh,"), ("first", "Oh,")]

@@ -71,6 +71,12 @@ def test_of_a_clause_that_still_comes_only_what_its_length_will_probably_allow_w
     assert words_heard([late], 2_000) == LINE.removesuffix(" ten")
 
 
+def test_of_a_clause_that_was_cut_short_the_next_one_makes_no_more_words_heard() -> None:
+    cut = clause(200, complete=False, expected=1_000)
+    following = SpokenClause("And more.", 200, samples=2_000, complete=True)
+    assert words_heard([cut, following], 2_200) == "one two And more."
+
+
 def test_the_clauses_before_tell_how_fast_the_voice_speaks() -> None:
     slow = SpokenClause("a" * 10, 0, samples=50_000, complete=True)
     assert expected_samples("b" * 20, [slow]) == 100_000

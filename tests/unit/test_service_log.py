@@ -1,6 +1,7 @@
 """Logs of services: whole lines, bounded files, no keys."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,33 @@ def test_a_start_goes_on_with_the_log_of_the_one_before(tmp_path: Path) -> None:
         log.write(f"{word}\n".encode())
         log.close()
     assert text(tmp_path / "llm.log") == "one\ntwo\n"
+
+
+def test_a_folder_that_was_gone_loses_lines_and_touches_no_other_file(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = LogFile(folder / "llm.log", most_bytes=10, kept=1)
+    log.write(b"one, two\n")
+    shutil.rmtree(folder)
+    log.write(b"lost\n")
+    with (tmp_path / "other").open("wb", buffering=0) as other:
+        log.write(b"lost, too\n")
+        folder.mkdir()
+        log.write(b"back\n")
+        other.write(b"mine\n")
+    log.close()
+    assert text(folder / "llm.log") == "back\n"
+    assert text(tmp_path / "other") == "mine\n"
+
+
+def test_a_log_that_cannot_be_put_aside_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "llm.log.1").mkdir()
+    log = LogFile(tmp_path / "llm.log", most_bytes=10, kept=1)
+    for word in ("one", "two", "three"):
+        log.write(f"{word} and more\n".encode())
+    log.close()
+    log.write(b"too late\n")
+    assert text(tmp_path / "llm.log") == "one and more\ntwo and more\nthree and more\n"
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,7 @@ def test_each_service_inherits_only_secrets_of_its_own() -> None:
         "UNDERSTUDY_LLM__KEY": "the-language-key",
         "UNDERSTUDY_TTS__FISH_SPEECH__KEY": "the-voices-key",
         "UNDERSTUDY_LLM__FALLBACKS": '[{"key": "another-key"}]',
+        "UNDERSTUDY_FACE__FALLBACKS": '[{"url": "https://faces.example", "key": "a-faces-key"}]',
         "UNDERSTUDY_SIGNALING__SECRET": "secret",
     }
     found = by_name(wanted_services(settings(**LLM, **VOICE)))
@@ -190,6 +191,21 @@ def test_each_service_inherits_only_secrets_of_its_own() -> None:
         "UNDERSTUDY_LLM__KEY": "the-language-key",
     }
     assert environment_of(found["performer"], inherited) == inherited
+
+
+def test_a_section_that_is_set_as_a_whole_is_kept_from_those_whose_it_is_not() -> None:
+    inherited = {
+        "UNDERSTUDY_REMOTE": '{"token": "token"}',
+        "UNDERSTUDY_LLM": '{"key": "the-language-key"}',
+        "UNDERSTUDY_TTS__FISH_SPEECH": '{"server": {"dir": "/voices"}}',
+        "UNDERSTUDY_WEIGHTS": '{"dir": "/weights"}',
+    }
+    found = by_name(wanted_services(settings(**LLM, **VOICE)))
+    assert set(environment_of(found["llm"], inherited)) & set(inherited) == {"UNDERSTUDY_LLM", "UNDERSTUDY_WEIGHTS"}
+    assert set(environment_of(found["voice"], inherited)) & set(inherited) == {
+        "UNDERSTUDY_TTS__FISH_SPEECH",
+        "UNDERSTUDY_WEIGHTS",
+    }
 
 
 def test_a_face_of_its_own_shows_itself_and_nothing_else() -> None:

@@ -76,3 +76,9 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.pt").write_bytes(content)
     with pytest.raises(WeightsCorrupt):
         read_tensors(tmp_path / "a.pt", "state", ["weight"])
+
+
+def test_a_length_beyond_all_bounds_makes_a_file_a_damaged_one(tmp_path: Path) -> None:
+    file = file_of(tmp_path / "a.pt", {"weight": b"\x8d" + b"\xff" * 8}, {})
+    with pytest.raises(WeightsCorrupt):
+        read_tensors(file, "state", ["weight"])

@@ -6,8 +6,8 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
@@ -85,18 +85,22 @@ def serve(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     settings = service_settings(options.engine)
     host, port = listening_address(settings.face, options.host, options.port)
-    asyncio.run(draw(settings, host, port, say=partial(print, file=sys.stderr, flush=True)))
+    with _ctrl_c_ends_at_once():
+        asyncio.run(draw(settings, host, port, say=partial(print, file=sys.stderr, flush=True)))
     return 0
 
 
 async def draw(settings: EngineSettings, host: str, port: int, *, say: Callable[[str], None]) -> None:
-    """Make the face, draw it for whoever comes, and return when told to stop. Raises ModelError."""
+    """Make the face, draw it for whoever comes, and return when told to stop. Raises ModelError.
+
+    Until the face is made, which may take minutes, a signal does what it does without us: there is nothing to end.
+    """
     require_key(settings.face.key, host)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_bound(host, port))
-        stopped = await stack.enter_async_context(_stop_signals())
         face = await asyncio.to_thread(registry.create, "face", settings)
         stack.push_async_callback(face.aclose)
+        stopped = await stack.enter_async_context(_stop_signals())
         service = FaceService(face, engine=name_of(face, settings.face), key=settings.face.key)
         runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_END_S)
         stack.push_async_callback(runner.cleanup)
@@ -137,6 +141,19 @@ def _bound(host: str, port: int) -> socket.socket:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def _ctrl_c_ends_at_once() -> Iterator[None]:
+    """Not with an exception, which would wait for what a thread is doing. On Windows there is no other."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @asynccontextmanager
