@@ -1,5 +1,6 @@
 """A language model that is several: the first that is well answers."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from models.chain.chain import Chain
@@ -36,6 +37,10 @@ class LanguageModelChain(Chain[LanguageModel]):
                 if given:
                     self._members.succeeded(member, whole=True)
                 return
+            except (asyncio.CancelledError, GeneratorExit):
+                if not given:
+                    self._members.interrupted(member, pull.waited_s)
+                raise
             except Exception as error:
                 self._members.failed(member, error, amid=given)
                 if given or patience_s is None:

@@ -23,6 +23,8 @@ Kind = Literal["llm", "tts", "face"]
 TRIAL_S = 60.0
 """The longest that a trial may take; nobody waits for it, and a small machine reads a persona for ten seconds."""
 JOBS: Mapping[Kind, str] = {"llm": "language model", "tts": "voice", "face": "face"}
+WAITS = 2
+"""Interrupted waits in a row that count as a failure."""
 CLOSE_S = 5.0
 """How long closing waits for trials, and for engines that are being made, that do not end."""
 
@@ -44,6 +46,8 @@ class Member(Generic[E]):
     breaker: Breaker = field(default_factory=Breaker)
     reason: Reason | None = None
     """Why it is not asked, or was not asked last."""
+    given_up: int = 0
+    """Requests in a row that nobody had the patience for, though it was not used up."""
     untried: bool = False
     """Made while the chain was at work, and not yet put to the test."""
     mending: asyncio.Task[None] | None = None
@@ -121,6 +125,18 @@ class Members(Generic[E]):
         member.breaker.failed(heavy=member.reason != "failed")
         self._failed(member, known=known)
 
+    def interrupted(self, member: Member[E], waited_s: float) -> None:
+        """Somebody who had waited for `member`'s first output wants none any more.
+
+        People who speak on while nothing comes must not keep a hung member in place: the second wait in a row of more
+        than half the patience counts as one that used it up.
+        """
+        if len(self.made) == 1 or waited_s < self._patience_s / 2:
+            return
+        member.given_up += 1
+        if member.given_up >= WAITS and member.ready:
+            self.failed(member, TimeoutError())
+
     def told(self, error: Exception) -> Exception:
         """What a caller is told of `error`: the engine's own words, or a sentence about what no engine should do."""
         if isinstance(error, ModelError):
@@ -133,6 +149,7 @@ class Members(Generic[E]):
     def succeeded(self, member: Member[E], *, whole: bool) -> None:
         """`member` gave its first output to somebody who asked, or the `whole` of it."""
         was_ready = member.ready
+        member.given_up = 0
         member.breaker.succeeded(whole=whole)
         member.untried = False
         if not was_ready:

@@ -22,7 +22,13 @@ class Pull(Generic[T]):
         self._made = asyncio.Event()
         self._item: tuple[T] | None = None
         self._error: Exception | None = None
+        self._begun_s = asyncio.get_running_loop().time()
         self.task = asyncio.create_task(self._run(stream), name=name)
+
+    @property
+    def waited_s(self) -> float:
+        """How long ago it was begun."""
+        return asyncio.get_running_loop().time() - self._begun_s
 
     async def next(
         self, patience_s: float | None = None, *, since_s: Callable[[], float] = lambda: 0.0

@@ -1,5 +1,6 @@
 """A voice that is several: the first that is well speaks."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
@@ -51,6 +52,10 @@ class VoiceChain(Chain[SpeechSynthesizer]):
                 if spoken_samples:
                     self._members.succeeded(member, whole=True)
                 return
+            except (asyncio.CancelledError, GeneratorExit):
+                if not spoken_samples:
+                    self._members.interrupted(member, pull.waited_s)
+                raise
             except Exception as error:
                 self._members.failed(member, error, amid=bool(spoken_samples))
                 pull.abandon()

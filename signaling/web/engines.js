@@ -17,9 +17,14 @@ export function engineNotice(engines) {
   const level = ORDER.find((state) => engines.some((engine) => engine.state === state));
   if (!level) return null;
   const jobs = engines.filter((engine) => engine.state === level).map((engine) => JOBS[engine.kind]);
-  const named = jobs.length > 1 ? `${jobs.slice(0, -1).join(", ")} and ${jobs.at(-1)}` : jobs[0];
-  const text = level === "down" ? `No ${named.replace(" and ", " and no ")} at the moment` : `Fall-back ${named}`;
+  const text = level === "down" ? `No ${listed(jobs, "no ")} at the moment` : `Fall-back ${listed(jobs)}`;
   return { level, text };
+}
+
+/** "a", "a and b", "a, b and c"; `before` stands before each but the first. */
+function listed(words, before = "") {
+  const [first, ...others] = words;
+  return [first, ...others.map((word, index) => (index < others.length - 1 ? ", " : " and ") + before + word)].join("");
 }
 
 /** What the diagnostics say of one job: {text, is_bad}. */

@@ -192,6 +192,21 @@ def test_who_interrupts_while_a_model_hangs_does_not_wait_for_it_and_blames_nobo
     run(main())
 
 
+def test_a_model_that_hangs_is_left_though_people_speak_on_before_the_patience_ends() -> None:
+    async def main() -> None:
+        chain = chain_of("llm", model(fault="hang"), model("from another"))
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.7):
+                    await said(chain)
+        assert await said(chain) == "from another"
+        assert asyncio.get_running_loop().time() == pytest.approx(1.4)
+        assert chain.health().reason == "too_slow"
+        await chain.aclose()
+
+    run(main())
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_clause_that_fails_before_its_first_sound_is_spoken_by_the_next_voice(fault: Fault) -> None:
     async def main() -> None:
