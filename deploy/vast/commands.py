@@ -28,12 +28,17 @@ from deploy.vast.removal import Removal
 from deploy.vast.rental import Rental
 from deploy.vast.steps import Rent, Rented
 from deploy.vast.up import limits_of, look_around, show_market, watch
+from deploy.vast.wire import WireError
 
 FOLLOW_S = 5.0
 LOG_LINES = 200
+KEY_REFUSED = (401, 403)
+"""Asking again with the same key is of no use."""
 CLOCKS_DIFFER = timedelta(minutes=1)
 """A host's clock and ours."""
-HEADINGS = {"gpu": "GPU", "usd_per_hour": "$ per hour", "usd": "$ so far"}
+HEADINGS = {"gpu": "GPU", "usd_per_hour": "$/h", "usd": "$ so far"}
+WHOLE = ("instance", "usd_per_hour", "hours", "address")
+"""Columns whose values a narrow terminal never breaks."""
 STOPPED_LONGEST_S = 30 * 24 * 3_600.0
 """How long a stopped machine's disk is counted when nobody looks."""
 
@@ -62,11 +67,12 @@ def status(arguments: Sequence[str]) -> int:
             f"Nothing is rented.{' The double that `make local` knew is gone; it performs here again.' if gone else ''}"
         )
         return 0
-    table = Table(box=None, pad_edge=False, header_style="grey54")
-    for name in rows[0]:
-        table.add_column(HEADINGS.get(name, name), no_wrap=True)
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="grey54")
+    shown = [name for name in rows[0] if name != "label"]
+    for name in shown:
+        table.add_column(HEADINGS.get(name, name), no_wrap=name in WHOLE)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(str(row[name]) for name in shown))
     desk.console.print(table)
     return 0
 
@@ -192,6 +198,15 @@ def down(arguments: Sequence[str]) -> int:
         return True
 
     with Stops() as stops:
+        try:
+            desk.vast.instances()
+        except WireError as error:
+            if error.status in KEY_REFUSED:
+                removal.give_up(str(error))
+            else:
+                desk.console.print(
+                    f"{error} Trying again for up to ten minutes; Ctrl-C twice gives up.", soft_wrap=True
+                )
         drive(removal, Hands(desk.vast, desk.ledger, carries).do, stops=stops, clock=desk.clock, pause=desk.pause)
     if removal.left is not None:
         print(how_to_destroy(removal.left, f"{desk.settings.label}-…"), file=sys.stderr)

@@ -46,9 +46,11 @@ WORDS = {
 
 
 def offers_table(offers: Sequence[Offer], needs: Needs) -> Table:
-    table = Table(box=None, pad_edge=False, header_style=DIM)
-    for name in ("", "GPU", "memory", "$ per hour", "traffic $", "ready in", "where", "processor", "line", "reliable"):
-        table.add_column(name, justify="left" if name in ("GPU", "where") else "right", no_wrap=True)
+    """It fits into 80 columns: the GPU's name and the place take a second line before anything is cut."""
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style=DIM)
+    for name in ("", "GPU", "memory", "$/h", "traffic $", "ready in", "where", "GHz", "Mb/s", "reliable"):
+        words = name in ("GPU", "where")
+        table.add_column(name, justify="left" if words else "right", no_wrap=not words and name != "traffic $")
     for number, offer in enumerate(offers[:SHOWN_OFFERS], start=1):
         table.add_row(
             str(number),
@@ -58,8 +60,8 @@ def offers_table(offers: Sequence[Offer], needs: Needs) -> Table:
             f"{traffic_usd(offer, needs):.2f}",
             in_minutes(expected_start(offer, needs).total_s),
             offer.place or "unknown",
-            f"{offer.cpu_ghz:.1f} GHz",
-            f"{offer.inet_down_mbps:.0f} Mb/s",
+            f"{offer.cpu_ghz:.1f}",
+            f"{offer.inet_down_mbps:.0f}",
             f"{offer.reliability * 100:.1f} %",
             style="" if number == 1 else DIM,
         )

@@ -1,22 +1,28 @@
 """`make deploy-gpu` before a Vast.ai that does what the real one does: what is rented, what is said, what is left."""
 
+import io
 import json
 import os
 import stat
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from deploy.console import SetupError
 from deploy.vast import commands, sending
+from deploy.vast.client import Vast
 from deploy.vast.up import look_around, refuse_second, show_market
+from deploy.vast.wire import Wire
 from signaling import auth
 from signaling.connection_string import ConnectionString
 from tests.rental_world import UNWELL, progress, world
 from tests.vast_api import KEY, Fault, Plan
+from tests.vast_serving import opened
 
 DOWN: tuple[Fault, ...] = ("500",) * 200
 
@@ -196,6 +202,42 @@ def test_down_says_what_is_left_when_it_cannot_be_destroyed(
     monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
     assert commands.down([]) == 1
     assert str(rented) in capsys.readouterr().err and "Nothing is rented" not in it.said.partition("ready")[2]
+
+
+def test_down_with_a_key_that_is_not_accepted_says_so_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it = world(tmp_path)
+    wire = Wire("wrong", server="https://vast.example", opened=opened(it.fake))
+    desk = replace(it.desk, vast=Vast(wire, clock=it.clock, sleep=it.clock.sleep))
+    monkeypatch.setattr(commands, "open_desk", lambda: desk)
+    assert commands.down([]) == 1
+    said = capsys.readouterr().err
+    assert "does not accept the API key" in said and "may still be rented" in said
+    assert it.clock() < 5
+
+
+def test_down_says_why_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world(tmp_path)
+    it.fake.fail("instances", "lost", "lost", "lost")
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    assert commands.down([]) == 0
+    assert it.said.count("Trying again for up to ten minutes") == 1 and "Nothing is rented" in it.said
+
+
+def test_offers_and_status_are_whole_on_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world(tmp_path)
+    it.fake.offers[1] |= {"gpu_name": "RTX PRO 6000 WS", "geolocation": "United Kingdom, GB"}
+    it.up()
+    narrow = replace(it.desk, console=Console(file=io.StringIO(), width=80, highlight=False))
+    show_market(narrow, look_around(narrow))
+    monkeypatch.setattr(commands, "open_desk", lambda: narrow)
+    assert commands.status([]) == 0
+    assert isinstance(narrow.console.file, io.StringIO)
+    lines = narrow.console.file.getvalue().splitlines()
+    assert not any("…" in line for line in lines)
+    assert any(line.startswith("1 RTX 5090") and "~" in line and "Germany, DE" in line for line in lines)
+    assert any("203.0.113." in line and "running" in line for line in lines)
 
 
 def test_a_second_rental_is_refused_while_the_first_one_lives(tmp_path: Path) -> None:
