@@ -64,8 +64,8 @@ def find_source(git: Git, *, repository: str | None, commit: str | None) -> Sour
         raise SourceError("This folder is no git checkout; set UNDERSTUDY_DEPLOY__REPOSITORY and _COMMIT.")
     if head not in published and not _is_behind(git, head, published):
         raise SourceError(
-            f"The commit {head[:10]} is not in {address} yet; push it, or name another one in "
-            "UNDERSTUDY_DEPLOY__COMMIT."
+            f"The commit {head[:10]} is not in {address} yet; push it, run `git pull` if others pushed since, or name "
+            "another one in UNDERSTUDY_DEPLOY__COMMIT."
         )
     return Source(address, head)
 
