@@ -85,7 +85,8 @@ def pack(desk: Desk, avatar: Path | None, voice: str | None) -> list[Parcel]:
         folder = user_data_path("understudy") / "voice" / "references" / voice
         if not (folder / "sample.wav").is_file() or not (folder / "sample.lab").is_file():
             raise SetupError(
-                f"There is no voice {voice} in {folder.parent}; `python -m models.tts references` makes one."
+                f"There is no voice {voice} in {folder.parent}; make it: `python -m models.tts references add {voice} "
+                f"RECORDING --seed-dir {folder.parent.parent}`."
             )
         parcels.append(Parcel(f"the voice {voice}", folder, f"{STATE}/voice/references/{voice}"))
     if not parcels:

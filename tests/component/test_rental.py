@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import stat
 import time
 from dataclasses import replace
@@ -309,6 +310,17 @@ def test_what_the_double_will_lack_is_said_before_it_is_paid_for(tmp_path: Path)
     assert look_around(voiced.desk).needs.vram_gib > market.needs.vram_gib + 6
     show_market(voiced.desk, look_around(voiced.desk))
     assert "HF_TOKEN" not in voiced.said and "hf_token" not in voiced.said
+
+
+def test_a_voice_that_is_not_there_is_refused_with_the_command_that_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = world(tmp_path)
+    monkeypatch.setattr(sending, "open_desk", lambda: it.desk)
+    monkeypatch.setattr(sending, "user_data_path", lambda _: tmp_path / "data")
+    wanted = f"references add me RECORDING --seed-dir {tmp_path / 'data' / 'voice'}`"
+    with pytest.raises(SetupError, match=re.escape(wanted)):
+        sending.send(["--voice", "me"])
 
 
 def test_an_avatar_and_a_voice_are_sent_whole_and_the_machine_starts_again(
