@@ -72,6 +72,8 @@ class StrictSettings(BaseSettings):
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         *sections, key = (str(part) for part in first["loc"])
         name = PREFIX + "__".join((*sections, key)).upper()
+        if first["type"] == "string_pattern_mismatch" and isinstance(example := cls._default((*sections, key)), str):
+            return f"{name} must look like {example}."
         if first["type"] != "extra_forbidden":
             return f"{name}: {first['msg'].removeprefix('Value error, ')}."
         section = cls.model_fields[sections[0]].annotation if sections else None
@@ -80,6 +82,16 @@ class StrictSettings(BaseSettings):
         beginning = PREFIX + "__".join(sections).upper()
         hint = f"did you mean {beginning}__{near[0].upper()}?" if near else f"keys are {', '.join(keys)}."
         return f"{name} is not a setting; {hint}"
+
+    @classmethod
+    def _default(cls, path: tuple[str, ...]) -> object:
+        """What a setting is when it is not set; None where there is no such thing."""
+        owner: object = cls
+        for name in path[:-1]:
+            field = owner.model_fields.get(name) if isinstance(owner, type) and issubclass(owner, BaseModel) else None
+            owner = field.annotation if field else None
+        field = owner.model_fields.get(path[-1]) if isinstance(owner, type) and issubclass(owner, BaseModel) else None
+        return field.default if field else None
 
 
 def _names_in_environment(env_files: tuple[Path, ...]) -> set[str]:

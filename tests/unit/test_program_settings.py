@@ -62,3 +62,21 @@ def test_what_is_misspelt_is_refused_by_every_program(
     with pytest.raises(SettingsError) as caught:
         program.load()
     assert str(caught.value).endswith(reason) and "\n" not in str(caught.value)
+
+
+def test_an_address_of_another_form_is_refused_with_one_that_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_FACE__URL", "localhost:8003")
+    with pytest.raises(SettingsError, match=r"^UNDERSTUDY_FACE__URL must look like http://127\.0\.0\.1:8003\.$"):
+        RemoteSettings.load()
+
+
+def test_an_address_within_a_section_is_refused_with_one_that_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_TTS__FISH_SPEECH__URL", "my-server")
+    with pytest.raises(SettingsError, match=r"^UNDERSTUDY_TTS__FISH_SPEECH__URL must look like http://127\.0\."):
+        RemoteSettings.load()
+
+
+def test_a_name_without_a_default_is_refused_by_its_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_TTS__MATCH", "my voice")
+    with pytest.raises(SettingsError, match="UNDERSTUDY_TTS__MATCH: String should match pattern"):
+        RemoteSettings.load()
