@@ -99,7 +99,8 @@ def require_world() -> Any:
         import pyworld
     except ImportError:
         raise EngineUnavailable(
-            "A matched voice needs the package pyworld; install it with `pip install 'understudy[voice-match]'`."
+            "A matched voice needs the package pyworld; run `python -m pip install -c constraints.txt -e "
+            "'.[voice-match]'` in the checkout."
         ) from None
     module: ModuleType = pyworld
     return module
