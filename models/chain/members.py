@@ -227,7 +227,7 @@ class Members(Generic[E]):
             member.mending = self.work(self._mended(member), name=f"{self._kind} {member.name} mending")
 
     async def _mended(self, member: Member[E]) -> None:
-        """Try `member` until it is well."""
+        """Try `member` until it is well. A trial that fails as the last one did is worth no warning."""
         while not member.ready:
             if member.breaker.state == "open":
                 await self._sleep(member.breaker.wait_s())
@@ -238,11 +238,15 @@ class Members(Generic[E]):
                     await self._make(member)
                 await self._test(member)
             except Exception as error:
+                reason: Reason = "unavailable" if member.engine is None else _reason(error, False)
+                known = reason == member.reason
                 if not isinstance(error, ModelError | TimeoutError):
-                    logger.exception("engine_broken", extra={"kind": self._kind, "engine": member.name})
-                member.reason = "unavailable" if member.engine is None else _reason(error, False)
+                    level = logging.DEBUG if known else logging.ERROR
+                    extra = {"kind": self._kind, "engine": member.name}
+                    logger.log(level, "engine_broken", extra=extra, exc_info=error)
+                member.reason = reason
                 member.breaker.failed(heavy=True)
-                self._failed(member)
+                self._failed(member, known=known)
             else:
                 member.untried = False
                 member.breaker.passed()

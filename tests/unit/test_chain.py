@@ -499,6 +499,22 @@ def test_faces_that_are_all_down_do_not_flood_the_log_with_each_beat(
     assert len(caplog.records) <= 6
 
 
+def test_a_model_that_stays_away_for_hours_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        first = model(fault="fail")
+        chain = chain_of("llm", first, model("from another"), now=asyncio.get_running_loop().time)
+        await said(chain)
+        await asyncio.sleep(4 * 3_600)
+        assert first.asked > 100
+        first.fault = None
+        await asyncio.sleep(90)
+        await chain.aclose()
+
+    with caplog.at_level("INFO"):
+        run(main())
+    assert [record.message for record in caplog.records] == ["engine_failed", "engine_switched", "engine_switched"]
+
+
 @pytest.mark.parametrize(("size", "bars"), [((128, 128), 0), ((128, 256), 64), ((256, 128), 64)])
 def test_pictures_of_another_face_have_the_size_of_the_first_one(size: tuple[int, int], bars: int) -> None:
     class Wide(CounterFace):
