@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{name} is not a command; {hint}", file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    # It warns of each try; `check` says in one sentence what came of them.
+    logging.getLogger("signaling.client").setLevel(logging.ERROR)
     module, function = COMMANDS[name][0].split(":")
     try:
         status: int = getattr(import_module(module), function)(words[1:])
