@@ -4,12 +4,14 @@ An entry is written before the rent is sent, so that also a program that is kill
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from deploy.vast.instance import Instance
 
@@ -36,6 +38,17 @@ class Entry:
     """The machine destroys itself after so long, seen or not."""
     ended_s: float | None = None
 
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> "Entry":
+        """A row of the file. Raises TypeError and ValueError for one that was not written by `Ledger`."""
+        entry = cls(**row)
+        numbers = (entry.usd_per_hour, entry.began_s, entry.longest_s, entry.ended_s or 0.0)
+        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+            raise TypeError("a price and times are numbers")
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("a price and times are finite")
+        return entry
+
     def seconds(self, since_s: float, now_s: float) -> float:
         """How much of it lies between the two moments."""
         ended_s = self.ended_s if self.ended_s is not None else min(now_s, self.began_s + self.longest_s)
@@ -56,7 +69,7 @@ class Ledger:
         """Oldest first. Raises LedgerError."""
         try:
             rows = json.loads(self._file.read_text(encoding="utf-8"))["entries"]
-            return [Entry(**row) for row in rows]
+            return [Entry.read(row) for row in rows]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError, KeyError):
@@ -70,7 +83,12 @@ class Ledger:
 
     def bind(self, label: str, instance: int) -> None:
         """The newest entry of the label turned out to be this instance."""
-        self._change(lambda entry: entry.label == label and entry.instance is None, instance=instance)
+        entries = self.entries()
+        for place in reversed(range(len(entries))):
+            if entries[place].label == label and entries[place].instance is None:
+                entries[place] = replace(entries[place], instance=instance)
+                self._write(entries)
+                return
 
     def end_unrented(self, label: str) -> None:
         """The rent did not come about, so it costs nothing."""
@@ -80,7 +98,10 @@ class Ledger:
         self._change(lambda entry: entry.instance == instance and entry.ended_s is None, ended_s=self._now())
 
     def reconcile(self, listed: Iterable[Instance]) -> None:
-        """Close what is not rented any more, and take in what carries our label and was rented elsewhere."""
+        """Close what is not rented any more, and take in what carries our label and was rented elsewhere.
+
+        What was closed and is listed goes on: a listing can lag behind the rent.
+        """
         now_s = self._now()
         rented = {instance.id: instance for instance in listed}
         entries = [
@@ -89,6 +110,11 @@ class Ledger:
             else entry
             for entry in self.entries()
         ]
+        goes_on = {entry.instance for entry in entries if entry.ended_s is None}
+        for place in reversed(range(len(entries))):
+            if entries[place].instance in rented and entries[place].instance not in goes_on:
+                goes_on.add(entries[place].instance)
+                entries[place] = replace(entries[place], ended_s=None)
         known = {entry.instance for entry in entries}
         entries += [
             Entry(one.label, one.id, one.gpu, one.usd_per_hour, one.began_s or now_s, float("1e9"))
@@ -127,7 +153,7 @@ class Ledger:
         try:
             write_private(self._file, json.dumps(content, indent=1) + "\n")
         except OSError as error:
-            raise LedgerError(f"{self._file} cannot be written: {error.strerror}; nothing is rented.") from None
+            raise LedgerError(f"{self._file} cannot be written: {error.strerror}.") from None
 
 
 def month_began_s(now_s: float) -> float:
