@@ -1,5 +1,6 @@
 """What Vast.ai says of one rented instance."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -42,7 +43,7 @@ class Instance:
     def read(cls, row: Mapping[str, Any]) -> "Instance | None":
         """A row of the API's answer, or None for one without a number."""
         number = row.get("id")
-        if not isinstance(number, int):
+        if not isinstance(number, int) or isinstance(number, bool):
             return None
         status = row.get("actual_status")
         return cls(
@@ -94,7 +95,10 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 
 def _number(row: Mapping[str, Any], name: str) -> float:
+    """A number, also one that is written as text; 0 for what is none."""
     value = row.get(name)
-    if isinstance(value, str) and value.isdigit():
-        return float(value)
-    return float(value) if isinstance(value, int | float) else 0.0
+    try:
+        number = float(value) if isinstance(value, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
