@@ -1,5 +1,6 @@
 """What is rented under our label, and the sentences about it that several commands say."""
 
+import sys
 from collections.abc import Callable, Sequence
 
 from deploy import connection_file
@@ -8,6 +9,7 @@ from deploy.vast.account import is_ours
 from deploy.vast.client import patiently
 from deploy.vast.desk import Desk
 from deploy.vast.instance import Instance
+from deploy.vast.ledger import LedgerError
 from deploy.vast.removal import Left
 
 SSH_PORT = 22
@@ -29,6 +31,14 @@ def forget_the_gone(desk: Desk, found: Sequence[Instance]) -> bool:
     connection_file.remove(desk.root)
     desk.records.forget(record.label)
     return True
+
+
+def noted(entry: Callable[[], object]) -> None:
+    """Write something down in the ledger; where that fails it is said, and the rest is done all the same."""
+    try:
+        entry()
+    except LedgerError as error:
+        print(error, file=sys.stderr)
 
 
 def the_one(instances: Sequence[Instance], number: int | None) -> Instance:

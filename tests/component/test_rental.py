@@ -1,5 +1,6 @@
 """`make deploy-gpu` before a Vast.ai that does what the real one does: what is rented, what is said, what is left."""
 
+import io
 import json
 import os
 import stat
@@ -12,10 +13,16 @@ import pytest
 
 from deploy.console import SetupError
 from deploy.vast import commands, sending
-from deploy.vast.up import look_around, refuse_second, show_market
+from deploy.vast.client import Vast
+from deploy.vast.driver import Stops, drive
+from deploy.vast.ledger import LedgerError
+from deploy.vast.rental import Limits, Rental
+from deploy.vast.steps import Unseen
+from deploy.vast.up import alone, look_around, refuse_second, rent, show_market, tell
+from deploy.vast.wire import Wire, WireError
 from signaling import auth
 from signaling.connection_string import ConnectionString
-from tests.rental_world import UNWELL, progress, world
+from tests.rental_world import SOURCE, UNWELL, progress, world
 from tests.vast_api import KEY, Fault, Plan
 
 DOWN: tuple[Fault, ...] = ("500",) * 200
@@ -252,6 +259,80 @@ def test_status_and_cost_tell_what_runs(
     assert "ready done" in capsys.readouterr().out
     assert commands.ssh(["--print"]) == 0
     assert capsys.readouterr().out.startswith("ssh -p ")
+
+
+def test_a_picture_that_cannot_be_shown_does_not_end_the_rental(tmp_path: Path) -> None:
+    it = world(tmp_path)
+
+    def show() -> None:
+        raise UnicodeEncodeError("ascii", "…", 0, 1, "ordinal not in range(128)")
+
+    rental = Rental((), 0.0, signaling_port=8443, limits=Limits())
+    drive(rental, lambda step: Unseen(""), stops=Stops(), clock=it.clock, show=show)
+    assert rental.outcome is not None
+
+
+def test_how_a_rental_ended_is_told_also_when_the_ledger_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it = world(tmp_path, check=UNWELL, offers=1)
+    it.fake.fail("destroy", *DOWN)
+    market = look_around(it.desk)
+    record = it.desk.records.make("understudy", "main", 4.0)
+    rental = rent(it.desk, market, SOURCE, record, it.stops)
+    (it.desk.settings.dir / "ledger.json").write_text("{")
+    assert tell(it.desk, rental, record) == 1
+    assert f"Perhaps still rented: {it.fake.rented[0]}" in it.said and "cannot be read" in capsys.readouterr().err
+
+
+def test_what_is_rented_is_shown_and_destroyed_also_when_the_ledger_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it = world(tmp_path)
+    it.up()
+    (rented,) = it.fake.rented
+    (it.desk.settings.dir / "ledger.json").write_text("{")
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    assert commands.status(["--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["instances"][0]["instance"] == rented and "cannot be read" in said.err
+    assert commands.stop([]) == 0
+    assert "disk still costs" in capsys.readouterr().out
+    with pytest.raises(LedgerError, match="cannot be read"):
+        commands.start([])
+    assert it.fake.instances[rented].state != "running"
+    assert commands.down([]) == 0
+    assert not it.fake.rented and "Nothing is rented" in it.said.partition("Destroying")[2]
+    assert not (tmp_path / ".env.deployed").exists()
+
+
+def test_a_stopped_machine_is_not_started_above_the_months_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world(tmp_path)
+    it.up()
+    (rented,) = it.fake.rented
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    assert commands.stop([]) == 0
+    it.desk.ledger.begin("understudy-0", "RTX 5090", 49.5, 3_600, instance=1)
+    it.clock.now_s += 3_600
+    with pytest.raises(SetupError, match="MAX_USD_PER_MONTH"):
+        commands.start([])
+    assert it.fake.instances[rented].state != "running"
+
+
+def test_an_instance_whose_row_cannot_be_read_is_not_taken_for_gone(tmp_path: Path) -> None:
+    for rows in ([{"id": "12", "label": "understudy-0a1b2c3d"}], ["?"], [{"label": "understudy-0a1b2c3d"}]):
+        answer = json.dumps({"instances": rows, "next_token": None}).encode()
+        vast = Vast(Wire(KEY, server="https://vast.example", opened=lambda *_, a=answer: io.BytesIO(a)))
+        with pytest.raises(WireError, match="cannot be read"):
+            vast.instances()
+
+
+def test_two_rentals_at_once_are_refused(tmp_path: Path) -> None:
+    it = world(tmp_path)
+    with alone(it.desk), pytest.raises(SetupError, match="under way"), alone(it.desk):
+        raise AssertionError("the second one must not get in")
+    with alone(it.desk):
+        pass
 
 
 def _order(**changes: Any) -> dict[str, Any]:
