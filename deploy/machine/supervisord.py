@@ -6,6 +6,7 @@ a file for the owner alone, so that neither this file nor a list of processes sh
 
 import hashlib
 import os
+import re
 import shlex
 import tempfile
 import xmlrpc.client
@@ -19,6 +20,8 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from peer_remote.services.service import Service
 
+_UNSPEAKABLE = re.compile(r"[\"\\\x00-\x1f]|\s[;#]")
+"""What ends a value, a line or all that is not a comment there."""
 LOG_BYTES: Final = "10MB"
 LOGS_KEPT: Final = 3
 LONGEST_SOCKET_PATH: Final = 100
@@ -79,7 +82,12 @@ def start_order(services: Sequence[Service]) -> list[Service]:
 
 
 def configuration(services: Sequence[Service], layout: Layout, *, python: Path, root: Path) -> str:
-    """The text of supervisord.conf. It holds no secret."""
+    """The text of supervisord.conf. It holds no secret. Raises ValueError for a folder that it cannot name."""
+    for folder in (layout.directory, python, root):
+        if _UNSPEAKABLE.search(str(folder)):
+            raise ValueError(
+                f"supervisord's file cannot name {str(folder)!r}; take a folder without quotes and ; and #."
+            )
     sections = [
         _section("unix_http_server", file=layout.socket, chmod="0700"),
         _section(
