@@ -18,7 +18,7 @@ from deploy.vast.account import is_ours
 from deploy.vast.client import patiently
 from deploy.vast.desk import Desk, open_desk
 from deploy.vast.driver import Stops, drive
-from deploy.vast.fleet import age_h, forget_the_gone, how_to_destroy, noted, ours, ssh_command, the_one
+from deploy.vast.fleet import NO_SSH, age_h, forget_the_gone, how_to_destroy, noted, ours, ssh_command, the_one
 from deploy.vast.hands import Hands
 from deploy.vast.instance import Instance
 from deploy.vast.ledger import SECONDS_PER_HOUR, too_dear
@@ -230,12 +230,12 @@ def ssh(arguments: Sequence[str]) -> int:
     if options.print:
         print(" ".join(command))
         return 0
-    if sys.platform == "win32":
-        return subprocess.call(command)
     try:
+        if sys.platform == "win32":
+            return subprocess.call(command)
         os.execvp(command[0], command)
     except FileNotFoundError:
-        raise SetupError("There is no ssh on this machine; install OpenSSH's client.") from None
+        raise SetupError(NO_SSH) from None
 
 
 def cost(arguments: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from deploy.vast.ledger import LedgerError
 from deploy.vast.removal import Left
 
 SSH_PORT = 22
+NO_SSH = "There is no ssh on this machine; install OpenSSH's client."
 PAGE = "https://cloud.vast.ai/instances/"
 
 

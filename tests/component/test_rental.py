@@ -319,6 +319,24 @@ def test_a_stopped_machine_is_not_started_above_the_months_cap(tmp_path: Path, m
     assert it.fake.instances[rented].state != "running"
 
 
+def test_an_address_of_a_log_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    wire = Wire(KEY, server="https://vast.example", opened=lambda *_: io.BytesIO(b""))
+    for place in ("https://[", "file:///etc/passwd"):
+        with pytest.raises(WireError):
+            wire.text(place)
+
+
+def test_without_ssh_the_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world(tmp_path)
+    it.up()
+    avatar = tmp_path / "avatar"
+    avatar.mkdir()
+    monkeypatch.setattr(sending, "open_desk", lambda: it.desk)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="no ssh on this machine"):
+        sending.send(["--avatar", str(avatar)])
+
+
 def test_an_instance_whose_row_cannot_be_read_is_not_taken_for_gone(tmp_path: Path) -> None:
     for rows in ([{"id": "12", "label": "understudy-0a1b2c3d"}], ["?"], [{"label": "understudy-0a1b2c3d"}]):
         answer = json.dumps({"instances": rows, "next_token": None}).encode()
