@@ -7,13 +7,17 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from deploy.vast.instance import Instance
+from models.weights.exclusive import exclusive
+
+P = ParamSpec("P")
 
 SECONDS_PER_HOUR = 3_600.0
 KEPT = 1_000
@@ -58,12 +62,32 @@ class Entry:
         return self.usd_per_hour * self.seconds(since_s, now_s) / SECONDS_PER_HOUR
 
 
+def _alone(change: Callable[Concatenate["Ledger", P], None]) -> Callable[Concatenate["Ledger", P], None]:
+    """Let one program at a time read and write the file."""
+
+    def changed(ledger: "Ledger", /, *arguments: P.args, **named: P.kwargs) -> None:
+        with ledger.held():
+            change(ledger, *arguments, **named)
+
+    return changed
+
+
 class Ledger:
     """The file `ledger.json` in the rental's folder."""
 
     def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
         self._file = folder / "ledger.json"
         self._now = now
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other programs from changing it. Raises LedgerError."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(exclusive(self._file.with_suffix(".lock"), on_wait=lambda: None, poll_s=0.02))
+            except OSError as error:
+                raise LedgerError(f"{self._file} cannot be written: {error.strerror}.") from None
+            yield
 
     def entries(self) -> list[Entry]:
         """Oldest first. Raises LedgerError."""
@@ -77,10 +101,12 @@ class Ledger:
                 f"{self._file} cannot be read, and without it nobody knows what was spent; repair it or move it away."
             ) from None
 
+    @_alone
     def begin(self, label: str, gpu: str, usd_per_hour: float, longest_s: float, instance: int | None = None) -> None:
         """A rent is about to be sent, or an instance goes on at another price."""
         self._write([*self.entries(), Entry(label, instance, gpu, usd_per_hour, self._now(), longest_s)])
 
+    @_alone
     def bind(self, label: str, instance: int) -> None:
         """The newest entry of the label turned out to be this instance."""
         entries = self.entries()
@@ -90,13 +116,16 @@ class Ledger:
                 self._write(entries)
                 return
 
+    @_alone
     def end_unrented(self, label: str) -> None:
         """The rent did not come about, so it costs nothing."""
         self._write([entry for entry in self.entries() if not (entry.label == label and entry.instance is None)])
 
+    @_alone
     def end(self, instance: int) -> None:
         self._change(lambda entry: entry.instance == instance and entry.ended_s is None, ended_s=self._now())
 
+    @_alone
     def reconcile(self, listed: Iterable[Instance]) -> None:
         """Close what is not rented any more, and take in what carries our label and was rented elsewhere.
 
@@ -123,6 +152,7 @@ class Ledger:
         ]
         self._write(entries)
 
+    @_alone
     def settle(self, label: str, alive: frozenset[int] | None) -> None:
         """A rental has ended: of its label only `alive` may go on costing money; None says that this is not known."""
         if alive is None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,16 @@ def test_a_rent_that_was_lost_is_not_counted_as_the_next_one(tmp_path: Path) -> 
     ledger.begin("understudy-1", "L40S", 2.0, longest_s=10 * 3_600)
     ledger.bind("understudy-1", 7)
     assert [(entry.instance, entry.usd_per_hour) for entry in ledger.entries()] == [(None, 1.0), (7, 2.0)]
+
+
+def test_two_programs_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    def write(label: str) -> None:
+        for _ in range(20):
+            Ledger(tmp_path).begin(label, "L40S", 1.0, longest_s=3_600)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, ("understudy-1", "understudy-2", "understudy-3", "understudy-4")))
+    assert len(Ledger(tmp_path).entries()) == 80
 
 
 @pytest.mark.parametrize("value", ["0.5", None, True, float("nan")])
