@@ -14,11 +14,10 @@ from rich.table import Table
 
 from deploy import connection_file
 from deploy.console import SetupError
-from deploy.vast.account import is_ours
 from deploy.vast.client import patiently
 from deploy.vast.desk import Desk, open_desk
 from deploy.vast.driver import Stops, drive
-from deploy.vast.fleet import NO_SSH, age_h, forget_the_gone, how_to_destroy, noted, ours, ssh_command, the_one
+from deploy.vast.fleet import NO_SSH, age_h, belongs, forget_the_gone, how_to_destroy, noted, ours, ssh_command, the_one
 from deploy.vast.hands import Hands
 from deploy.vast.instance import Instance
 from deploy.vast.ledger import SECONDS_PER_HOUR, too_dear
@@ -193,7 +192,7 @@ def down(arguments: Sequence[str]) -> int:
     labels: set[str] = set()
 
     def carries(instance: Instance) -> bool:
-        if not is_ours(instance, desk.settings.label):
+        if not belongs(instance, desk):
             return False
         if instance.label not in labels:
             labels.add(instance.label)

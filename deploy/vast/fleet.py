@@ -18,9 +18,14 @@ PAGE = "https://cloud.vast.ai/instances/"
 
 
 def ours(desk: Desk) -> list[Instance]:
-    """Everything that carries our label. Raises WireError."""
+    """Everything that carries our label, or one of which there is a record here. Raises WireError."""
     listed = patiently(desk.vast.instances, sleep=desk.sleep)
-    return [instance for instance in listed if is_ours(instance, desk.settings.label)]
+    return [instance for instance in listed if belongs(instance, desk)]
+
+
+def belongs(instance: Instance, desk: Desk) -> bool:
+    """Whether it is ours, also when UNDERSTUDY_DEPLOY__LABEL was another one when it was rented."""
+    return is_ours(instance, desk.settings.label) or desk.records.knows(instance.label)
 
 
 def forget_the_gone(desk: Desk, found: Sequence[Instance]) -> bool:

@@ -13,7 +13,7 @@ from deploy.vast.checking import Checking
 from deploy.vast.client import patiently
 from deploy.vast.desk import Desk, open_desk
 from deploy.vast.driver import Stops, drive
-from deploy.vast.fleet import how_to_destroy, noted, ours
+from deploy.vast.fleet import forget_the_gone, how_to_destroy, noted, ours
 from deploy.vast.hands import Hands
 from deploy.vast.ledger import SECONDS_PER_HOUR, too_dear
 from deploy.vast.listening import Listening
@@ -270,6 +270,7 @@ def limits_of(settings: DeploySettings) -> Limits:
         loading_s=settings.loading_s,
         silent_s=settings.silent_s,
         setup_s=settings.setup_s,
+        max_usd_per_hour=settings.max_usd_per_hour,
     )
 
 
@@ -291,6 +292,7 @@ def tell(desk: Desk, rental: Rental, record: Record) -> int:
         )
     if outcome.kind != "ready":
         if outcome.left is None:
+            forget_the_gone(desk, ())
             desk.records.forget(record.label)
             sentence = f"{outcome.reason} Nothing is rented: no instance carries the label {record.label}."
         else:

@@ -5,12 +5,15 @@ import json
 import os
 import stat
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy import connection_file
 from deploy.console import SetupError
 from deploy.vast import commands, sending
 from deploy.vast.client import Vast
@@ -317,6 +320,52 @@ def test_a_stopped_machine_is_not_started_above_the_months_cap(tmp_path: Path, m
     with pytest.raises(SetupError, match="MAX_USD_PER_MONTH"):
         commands.start([])
     assert it.fake.instances[rented].state != "running"
+
+
+def test_make_local_is_not_sent_to_a_host_that_died_after_its_test_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = world(tmp_path, offers=1)
+    write = connection_file.write
+
+    def write_and_die(root: Path, written: ConnectionString) -> Path:
+        one = it.fake.instances[it.fake.rented[0]]
+        one.plan = replace(one.plan, exits_s=1.0)
+        return write(root, written)
+
+    monkeypatch.setattr(connection_file, "write", write_and_die)
+    status, _, _ = it.up()
+    assert status == 1 and "it is exited" in it.said
+    assert not (tmp_path / ".env.deployed").exists()
+
+
+def test_a_host_that_takes_more_than_its_offer_is_given_up(tmp_path: Path) -> None:
+    it = world(tmp_path, offers=1)
+    took = it.desk.vast.rent
+
+    def dearer(offer: int, order: Mapping[str, Any]) -> int:
+        number = took(offer, order)
+        one = it.fake.instances[number]
+        one.offer = {**one.offer, "dph_base": 1.5}
+        return number
+
+    it.desk.vast.rent = dearer  # type: ignore[method-assign]
+    status, _, _ = it.up()
+    assert status == 1 and not it.fake.rented
+    assert "it takes $1.5" in it.said and "MAX_USD_PER_HOUR" in it.said
+
+
+def test_what_was_rented_under_another_label_is_found_by_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = world(tmp_path)
+    it.up()
+    other = replace(it.desk, settings=it.desk.settings.model_copy(update={"label": "double"}))
+    with pytest.raises(SetupError, match="is rented already"):
+        refuse_second(other)
+    monkeypatch.setattr(commands, "open_desk", lambda: other)
+    assert commands.down([]) == 0
+    assert not it.fake.rented
 
 
 def test_an_address_of_a_log_that_is_none_is_one_sentence(tmp_path: Path) -> None:
