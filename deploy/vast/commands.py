@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from rich.markup import escape
 from rich.table import Table
 
 from deploy import connection_file
@@ -65,7 +66,7 @@ def status(arguments: Sequence[str]) -> int:
     for name in rows[0]:
         table.add_column(HEADINGS.get(name, name), no_wrap=True)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(escape(str(value)) for value in row.values()))
     desk.console.print(table)
     return 0
 
@@ -161,7 +162,8 @@ def start(arguments: Sequence[str]) -> int:
     if outcome.kind == "ready":
         desk.console.print("The double is ready; `make local` knows where.")
         return 0
-    desk.console.print(f"{outcome.reason} Instance {instance.id} is still rented; `python -m deploy down` ends it.")
+    said = f"{outcome.reason} Instance {instance.id} is still rented; `python -m deploy down` ends it."
+    desk.console.print(said, markup=False, soft_wrap=True)
     return 1
 
 

@@ -1,6 +1,7 @@
 """What Vast.ai says of one rented instance."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,6 +10,8 @@ ENDED = frozenset(("exited", "offline", "unknown", "stopped", "deleting", "destr
 """States out of which nothing comes that was meant to start."""
 TROUBLE = ("error", "failed", "denied", "no space", "not found", "unauthorized")
 """What the message of a start that cannot succeed contains."""
+
+HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*")
 
 Protocol = Literal["tcp", "udp"]
 
@@ -52,7 +55,7 @@ class Instance:
             status=status.strip().lower() if isinstance(status, str) and status.strip() else None,
             intended=_text(row, "intended_status"),
             message=" ".join(_text(row, "status_msg").split()),
-            address=_text(row, "public_ipaddr"),
+            address=_host(row, "public_ipaddr"),
             ports=_ports(row.get("ports")),
             usd_per_hour=_number(row, "dph_total"),
             disk_usd_per_hour=_number(row, "storage_total_cost"),
@@ -60,7 +63,7 @@ class Instance:
             gpu=_text(row, "gpu_name"),
             place=_text(row, "geolocation"),
             machine=int(_number(row, "machine_id")),
-            ssh_host=_text(row, "ssh_host"),
+            ssh_host=_host(row, "ssh_host"),
             ssh_port=int(_number(row, "ssh_port")),
         )
 
@@ -92,6 +95,12 @@ def _ports(found: object) -> dict[str, int]:
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     return value.strip() if isinstance(value, str) else ""
+
+
+def _host(row: Mapping[str, Any], name: str) -> str:
+    """A name or an address; it goes into files and commands, so that nothing else counts."""
+    text = _text(row, name)
+    return text if HOST.fullmatch(text) else ""
 
 
 def _number(row: Mapping[str, Any], name: str) -> float:

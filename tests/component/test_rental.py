@@ -17,9 +17,10 @@ from deploy import connection_file
 from deploy.console import SetupError
 from deploy.vast import commands, sending
 from deploy.vast.client import Vast
+from deploy.vast.desk import Desk
 from deploy.vast.driver import Stops, drive
 from deploy.vast.ledger import LedgerError
-from deploy.vast.rental import Limits, Rental
+from deploy.vast.rental import Limits, Outcome, Rental
 from deploy.vast.steps import Unseen
 from deploy.vast.up import alone, look_around, refuse_second, rent, show_market, tell
 from deploy.vast.wire import Wire, WireError
@@ -366,6 +367,27 @@ def test_what_was_rented_under_another_label_is_found_by_its_record(
     monkeypatch.setattr(commands, "open_desk", lambda: other)
     assert commands.down([]) == 0
     assert not it.fake.rented
+
+
+def test_what_a_host_says_is_no_markup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it = world(tmp_path)
+    it.fake.offers = [{**one, "geolocation": "Berlin [/x], DE", "gpu_name": "RTX [/y]"} for one in it.fake.offers]
+    show_market(it.desk, look_around(it.desk))
+    status, _, _ = it.up()
+    assert status == 0
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    assert commands.status([]) == 0
+    assert it.said.count("RTX [/y]") >= 3
+
+    def fail(desk: Desk, rental: Rental, *_: object, **__: object) -> None:
+        rental.outcome = Outcome("failed", "The host says [/bin/sh: not found].")
+
+    monkeypatch.setattr(commands, "watch", fail)
+    assert commands.start([]) == 1
+    assert "says [/bin/sh: not found]. Instance" in it.said
+    assert commands.down([]) == 0
 
 
 def test_an_address_of_a_log_that_is_none_is_one_sentence(tmp_path: Path) -> None:

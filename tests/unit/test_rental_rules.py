@@ -195,6 +195,12 @@ def test_an_offer_with_a_price_that_is_none_is_not_taken(price: float) -> None:
     assert Offer.read(row(1, dph_total=price)) is None
 
 
+@pytest.mark.parametrize("address", ["203.0.113.7\nPATH=/tmp", "$(id)", "a b", "-oProxyCommand=id", "x/../y"])
+def test_an_address_that_is_none_counts_as_no_address_yet(address: str) -> None:
+    read = Instance.read({"id": 7, "public_ipaddr": address, "ssh_host": address})
+    assert read is not None and (read.address, read.ssh_host) == ("", "")
+
+
 def test_numbers_that_the_api_writes_as_text_count() -> None:
     read = Instance.read({"id": 7, "dph_total": "0.45", "start_date": "1764000000.5", "machine_id": float("inf")})
     assert read is not None
