@@ -65,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SetupError, WireError, LedgerError) as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name} cannot go on: {where}{error.strerror or error}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

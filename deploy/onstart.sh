@@ -9,6 +9,8 @@
 # the services, as a container's first process does; without, they go on behind it.
 set -uo pipefail
 
+export HOME=${HOME:-~} # a service of systemd has none
+
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=deploy/machine/host.sh
 source "$root/deploy/machine/host.sh"
