@@ -5,6 +5,7 @@ a file for the owner alone, so that neither this file nor a list of processes sh
 """
 
 import hashlib
+import http.client
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from xml.parsers.expat import ExpatError
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -193,5 +195,7 @@ class Supervisor:
         try:
             server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
             return getattr(server.supervisor, method)(*arguments)
+        except (http.client.HTTPException, xmlrpc.client.ProtocolError, ExpatError):
+            raise OSError("supervisord broke off.") from None
         finally:
             transport.close()
