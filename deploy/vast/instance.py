@@ -93,8 +93,11 @@ def _ports(found: object) -> dict[str, int]:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
+    """What can be shown: nothing that a terminal obeys."""
     value = row.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return "".join(character if character.isprintable() else " " for character in value).strip()
 
 
 def _host(row: Mapping[str, Any], name: str) -> str:

@@ -201,6 +201,11 @@ def test_an_address_that_is_none_counts_as_no_address_yet(address: str) -> None:
     assert read is not None and (read.address, read.ssh_host) == ("", "")
 
 
+def test_what_a_host_says_moves_no_cursor() -> None:
+    read = Instance.read({"id": 7, "status_msg": "pulling\x1b[2J\x9bH\u202e", "geolocation": "Київ, UA\x07"})
+    assert read is not None and (read.message, read.place) == ("pulling [2J H", "Київ, UA")
+
+
 def test_numbers_that_the_api_writes_as_text_count() -> None:
     read = Instance.read({"id": 7, "dph_total": "0.45", "start_date": "1764000000.5", "machine_id": float("inf")})
     assert read is not None
