@@ -121,7 +121,10 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     install_packages "Python's module venv" "python$version-venv"
 fi
-if ! command -v turnserver >/dev/null; then install_packages "coturn, the way through for calls without UDP," coturn; fi
+if ! command -v turnserver >/dev/null; then
+    install_packages "coturn, the way through for calls without UDP," coturn
+    silence_coturn /run/systemd/system >>"$log" 2>&1 9>&-
+fi
 if [[ -n $gpu ]]; then
     # Triton compiles a small C program against Python's headers when the face's kernels are first used.
     if ! "$python" -c 'import os, sysconfig, sys; sys.exit(not os.path.isfile(sysconfig.get_path("include") + "/Python.h"))'; then
