@@ -157,14 +157,14 @@ def start(arguments: Sequence[str]) -> int:
     rental.on(Rented(instance.id), desk.clock())
     with Stops() as stops:
         watch(desk, rental, record, stops, since=asked - CLOCKS_DIFFER)
-    outcome = rental.outcome
-    assert outcome is not None
-    if outcome.kind == "ready":
-        desk.console.print("The double is ready; `make local` knows where.")
-        return 0
-    said = f"{outcome.reason} Instance {instance.id} is still rented; `python -m deploy down` ends it."
-    desk.console.print(said, markup=False, soft_wrap=True)
-    return 1
+        outcome = rental.outcome
+        assert outcome is not None
+        if outcome.kind == "ready":
+            desk.console.print("The double is ready; `make local` knows where.")
+            return 0
+        said = f"{outcome.reason} Instance {instance.id} is still rented; `python -m deploy down` ends it."
+        desk.console.print(said, markup=False, soft_wrap=True)
+        return 1
 
 
 def _goes_on(desk: Desk, instance: Instance, usd_per_hour: float, longest_s: float) -> None:
@@ -203,15 +203,15 @@ def down(arguments: Sequence[str]) -> int:
 
     with Stops() as stops:
         drive(removal, Hands(desk.vast, desk.ledger, carries).do, stops=stops, clock=desk.clock, pause=desk.pause)
-    if removal.left is not None:
-        print(how_to_destroy(removal.left, f"{desk.settings.label}-…"), file=sys.stderr)
-        return 1
-    for label in labels:
-        desk.records.forget(label)
-    connection_file.remove(desk.root)
-    desk.console.print(f"Nothing is rented: no instance carries the label {desk.settings.label}-….")
-    noted(lambda: _tell_spent(desk))
-    return 0
+        if removal.left is not None:
+            print(how_to_destroy(removal.left, f"{desk.settings.label}-…"), file=sys.stderr)
+            return 1
+        for label in labels:
+            desk.records.forget(label)
+        connection_file.remove(desk.root)
+        desk.console.print(f"Nothing is rented: no instance carries the label {desk.settings.label}-….")
+        noted(lambda: _tell_spent(desk))
+        return 0
 
 
 def _tell_spent(desk: Desk) -> None:

@@ -60,12 +60,15 @@ def up(arguments: Sequence[str]) -> int:
         with Stops() as stops:
             record = desk.records.make(desk.settings.label, desk.settings.room, desk.settings.max_hours)
             rental = rent(desk, market, source, record, stops, keep=options.keep)
-        return tell(desk, rental, record)
+            return tell(desk, rental, record)
 
 
 def find(desk: Desk) -> Source:
-    """What is cloned there. Raises SetupError."""
+    """What is cloned there. Raises SetupError, also for wishes that no machine can take."""
     settings = desk.settings
+    for name, value in wishes_of(desk.variables).items():
+        if any(character in value for character in "\n\r\0"):
+            raise SetupError(f"{name} has more than one line, which a rented machine cannot take; write it in one.")
     try:
         source = find_source(git_in(desk.root), repository=settings.repository, commit=settings.commit)
         onstart(source)

@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import signal
 import stat
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +18,7 @@ import pytest
 from deploy import connection_file
 from deploy.console import SetupError
 from deploy.vast import commands, sending
+from deploy.vast import up as rentals
 from deploy.vast.client import Vast
 from deploy.vast.desk import Desk
 from deploy.vast.driver import Stops, drive
@@ -367,6 +370,34 @@ def test_what_was_rented_under_another_label_is_found_by_its_record(
     monkeypatch.setattr(commands, "open_desk", lambda: other)
     assert commands.down([]) == 0
     assert not it.fake.rented
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal of POSIX")
+def test_ctrl_c_at_the_very_end_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world(tmp_path, check=UNWELL, offers=1)
+    monkeypatch.setattr(rentals, "open_desk", lambda: it.desk)
+    monkeypatch.setattr(rentals, "find", lambda _: SOURCE)
+    forget = it.desk.records.forget
+
+    def impatient(label: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        forget(label)
+
+    monkeypatch.setattr(it.desk.records, "forget", impatient)
+    assert rentals.up(["--yes"]) == 1
+    assert "Nothing is rented" in it.said
+    it = world(tmp_path / "down")
+    it.up()
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    monkeypatch.setattr(it.desk.records, "forget", impatient)
+    assert commands.down([]) == 0
+    assert "Nothing is rented" in it.said.partition("Destroying")[2]
+
+
+def test_a_wish_that_no_machine_can_take_is_told_before_it_is_paid_for(tmp_path: Path) -> None:
+    it = world(tmp_path, variables={"UNDERSTUDY_PERSONA__NAME": "Ada\nLovelace"})
+    with pytest.raises(SetupError, match=r"UNDERSTUDY_PERSONA__NAME has more than one line"):
+        rentals.find(it.desk)
 
 
 def test_what_a_host_says_is_no_markup(
