@@ -4,6 +4,7 @@ Imports are made where they are used: `down` must not wait for what only a test 
 """
 
 import difflib
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f"did you mean {near[0]}?" if near else f"commands are {', '.join(COMMANDS)}."
         print(f"{name} is not a command; {hint}", file=sys.stderr)
         return 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that it lacks must not end a rental
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     # It warns of each try; `check` says in one sentence what came of them.
     logging.getLogger("signaling.client").setLevel(logging.ERROR)
@@ -62,6 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (SetupError, WireError, LedgerError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name} cannot go on: {where}{error.strerror or error}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -13,6 +13,7 @@ launcher, however it ends; when one of them ends by itself, the launcher says so
 """
 
 import argparse
+import http.client
 import json
 import os
 import secrets
@@ -175,7 +176,7 @@ def read_health(base_url: str, trust: ssl.SSLContext | None = None) -> dict[str,
     try:
         with opener.open(f"{base_url}/healthz", timeout=HEALTH_TIMEOUT_S) as response:
             answer = json.load(response)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     return answer if isinstance(answer, dict) else None
 

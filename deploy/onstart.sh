@@ -9,6 +9,8 @@
 # the services, as a container's first process does; without, they go on behind it.
 set -uo pipefail
 
+export HOME=${HOME:-~} # a service of systemd has none
+
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=deploy/machine/host.sh
 source "$root/deploy/machine/host.sh"
@@ -93,6 +95,8 @@ if [[ -z $probe ]]; then
     tell network note "No Python is here yet that could ask; apt will show whether there is a network."
 elif reaches_network "$probe" "${sites[@]}"; then
     tell network "done"
+elif timeout 30 "$probe" -m pip --quiet --retries 0 index versions pip >/dev/null 2>&1; then
+    tell network "done" "pip finds its packages, but no hub answers"
 elif [[ -f .venv/understudy.json ]]; then
     tell network "done" "nothing outside answers; going on with what is here"
 else
@@ -119,7 +123,10 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     install_packages "Python's module venv" "python$version-venv"
 fi
-if ! command -v turnserver >/dev/null; then install_packages "coturn, the way through for calls without UDP," coturn; fi
+if ! command -v turnserver >/dev/null; then
+    install_packages "coturn, the way through for calls without UDP," coturn
+    silence_coturn /run/systemd/system >>"$log" 2>&1 9>&-
+fi
 if [[ -n $gpu ]]; then
     # Triton compiles a small C program against Python's headers when the face's kernels are first used.
     if ! "$python" -c 'import os, sysconfig, sys; sys.exit(not os.path.isfile(sysconfig.get_path("include") + "/Python.h"))'; then

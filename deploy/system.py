@@ -15,6 +15,8 @@ from pathlib import Path
 from deploy.console import SetupError, say
 
 APT_TIMEOUT_S = 900
+APT_LOCK_S = 120
+"""How long another one may be at work, as after a machine's boot."""
 LIBRARIES = {
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
@@ -49,15 +51,17 @@ class Apt:
             raise SetupError(f"{why} is missing; install it, on Debian and Ubuntu with `sudo {command}`.")
         say(f"{why} is missing; running {command} …")
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-        for step in (["apt-get", "update", "-qq"], install):
+        options = ["-y", "-qq", "--no-install-recommends", "-o", f"DPkg::Lock::Timeout={APT_LOCK_S}"]
+        update, install = ["apt-get", "update", "-qq"], ["apt-get", "install", *options, *packages]
+        for step in (update, install):
             try:
                 done = subprocess.run(step, env=quiet, capture_output=True, text=True, timeout=APT_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 raise SetupError(f"{' '.join(step)} took over {APT_TIMEOUT_S} s; run it by hand.") from None
-            if done.returncode != 0:
+            # One source of several that does not answer is no reason to end: installing shows whether it matters.
+            if done.returncode != 0 and step is install:
                 last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-                raise SetupError(f"{' '.join(step)} failed ({last}); run it by hand.")
+                raise SetupError(f"{command} failed ({last}); run it by hand.")
 
 
 def require_libraries(

@@ -6,9 +6,11 @@
 
 It is made of letters, digits and `.:/@_-` only (and brackets around an IPv6 address), none of which means anything to
 a shell or to a .env file in these places, and it holds no blank, so that a line that a terminal has broken is whole
-again without its breaks. The pin comes last: what was cut off is noticed.
+again without its breaks. The pin comes last: what was cut off is noticed, also where nothing of it is left, because an
+address of the Internet is never read without TLS.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 
@@ -59,6 +61,11 @@ class ConnectionString:
         except ValueError:
             raise ValueError("the pin at the end of the connection string is not whole; copy it once more") from None
         host = found["host"].strip("[]")
+        if trust is None and _is_public(host):
+            raise ValueError(
+                "the connection string has no pin, so that all would be in clear; copy it once more, whole, or give "
+                "the service a certificate"
+            )
         return cls(host, port, found["room"], found["token"], tls=trust is not None, pin=pin)
 
     def __str__(self) -> str:
@@ -79,3 +86,10 @@ class ConnectionString:
     def page_url(self) -> str:
         """The service's pages."""
         return f"{'https' if self.tls else 'http'}://{self.address}"
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False

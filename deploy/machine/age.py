@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -17,8 +18,9 @@ def age_s(file: Path, *, now_s: float, birth: str) -> float:
             return max(0.0, now_s - float(began))
     except (OSError, ValueError):
         pass
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"{birth} {now_s}\n")
+    with suppress(OSError):  # a full disk: whoever asks counts from now
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{birth} {now_s}\n")
     return 0.0
 
 

@@ -18,7 +18,18 @@ TOKEN_STEP_S: Final = 30 * 24 * 3600.0
 TOKEN_LIFETIME_S: Final = 180 * 24 * 3600.0
 RENTAL: Final = ("CONTAINER_ID", "CONTAINER_API_KEY", "VAST_URL")
 """What ends the rental; only the watchdog gets it."""
-INHERITED: Final = ("HF_", "VAST_", "PUBLIC_IPADDR", "CUDA_", "NVIDIA_", "LD_LIBRARY_PATH", "OMP_", "OPENBLAS_", "MKL_")
+INHERITED: Final = (
+    "HF_",
+    "VAST_TCP_PORT_",
+    "VAST_UDP_PORT_",
+    "PUBLIC_IPADDR",
+    "CUDA_",
+    "NVIDIA_",
+    "LD_LIBRARY_PATH",
+    "OMP_",
+    "OPENBLAS_",
+    "MKL_",
+)
 INHERITED_TOO: Final = (
     "PATH",
     "HOME",
@@ -139,6 +150,6 @@ def _steady(now_s: float) -> float:
 
 
 def _is_kept(name: str) -> bool:
-    if name.startswith(f"{PREFIX}MACHINE__TLS") or name == "HF_TOKEN":
-        return False  # used before the services are started, and by none of them
+    if name.startswith((f"{PREFIX}MACHINE__TLS", f"{PREFIX}DEPLOY__")) or name == "HF_TOKEN":
+        return False  # used before the services are started or where machines are rented, and by none of them
     return name.startswith((PREFIX, *INHERITED)) or name in INHERITED_TOO or name in RENTAL

@@ -72,6 +72,12 @@ def watch(
         sleep(LOOK_S)
 
 
+def steady_age(age: Callable[[], float], *, clock: Callable[[], float] = time.monotonic) -> Callable[[], float]:
+    """`age` by Unix time, or what has passed since this call where that is more: a clock may be put right later."""
+    began_s = clock() - age()
+    return lambda: max(age(), clock() - began_s)
+
+
 def main(environment: Mapping[str, str] = os.environ) -> int:
     """Watch until the end of the machine; 0 at once where there is nothing to watch or another fuse does."""
     fuse = Fuse.read(environment)
@@ -92,7 +98,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         began_s = time.time() - age()
         watch(
             fuse,
-            age=age,
+            age=steady_age(age),
             ready=lambda: was_ready(directory / "progress", began_s),
             destroy=lambda: destroy_self(environment),
         )

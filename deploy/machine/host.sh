@@ -56,6 +56,11 @@ except OSError:
 ' 2>/dev/null || echo missing
 }
 
+# Debian's package starts a server of its own where systemd runs: an open relay on the port that ours needs.
+silence_coturn() { # FOLDER_THAT_SYSTEMD_MAKES
+    [[ ! -d $1 ]] || systemctl disable --now coturn
+}
+
 # NumPy, OpenMP and MKL each start a thread per core of the host, of which a container may use a few: the threads of one
 # picture then burn the quota of the next (a face of 29 pictures a second made 5.5). Our engines set their own numbers.
 limit_threads() {

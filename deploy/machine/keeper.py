@@ -4,6 +4,7 @@ supervisord starts the keeper again when it ends; so a service that hangs is res
 """
 
 import ctypes
+import http.client
 import os
 import signal
 import socket
@@ -11,7 +12,6 @@ import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -61,7 +61,7 @@ def read_http(url: str, timeout_s: float, *, certificate: Path | None = None) ->
             handlers.append(urllib.request.HTTPSHandler(context=context))
         with urllib.request.build_opener(*handlers).open(url, timeout=timeout_s) as answer:
             return bytes(answer.read(1 << 20)) if answer.status == 200 else None
-    except (OSError, ValueError, urllib.error.URLError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
 
 

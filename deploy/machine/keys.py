@@ -37,7 +37,7 @@ def write_variables(file: Path, variables: Mapping[str, str]) -> None:
 def read_variables(file: Path) -> dict[str, str]:
     """Read what `write_variables` wrote. Raises SettingsError when it cannot be read."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")  # splitlines() knows further ends of lines
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{file} cannot be read; start the machine again with `bash deploy/onstart.sh`.") from None
     return dict(line.split("=", 1) for line in lines if "=" in line)

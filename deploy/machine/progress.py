@@ -101,9 +101,10 @@ class Progress:
 
     def _write(self, line: str) -> None:
         self._out(line)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        with suppress(OSError):  # a full disk; it has been said
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
 
 
 def say_on_the_machine(line: str, container_log: Path = Path("/proc/1/fd/1")) -> None:

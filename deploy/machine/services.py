@@ -82,7 +82,7 @@ def environment_of(name: str, variables: Mapping[str, str]) -> dict[str, str]:
     """What one service finds in its environment: each sees only the secrets that it uses."""
     hidden: tuple[str, ...] = () if name == WATCHDOG else RENTAL
     if name != SIGNALING:
-        hidden += ("UNDERSTUDY_SIGNALING__SECRET",)
+        hidden += ("UNDERSTUDY_SIGNALING__SECRET", "UNDERSTUDY_SIGNALING__TURN_SECRET")
     if name in (SIGNALING, TURN, WATCHDOG):
         hidden += (*ENGINE_KEYS, "UNDERSTUDY_REMOTE__TOKEN")
     if name == TURN:  # it has its own file

@@ -5,7 +5,9 @@ a file for the owner alone, so that neither this file nor a list of processes sh
 """
 
 import hashlib
+import http.client
 import os
+import re
 import shlex
 import tempfile
 import xmlrpc.client
@@ -14,11 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from xml.parsers.expat import ExpatError
 
 from supervisor.xmlrpc import SupervisorTransport
 
 from peer_remote.services.service import Service
 
+_UNSPEAKABLE = re.compile(r"[\"\\\x00-\x1f]|\s[;#]")
+"""What ends a value, a line or all that is not a comment there."""
 LOG_BYTES: Final = "10MB"
 LOGS_KEPT: Final = 3
 LONGEST_SOCKET_PATH: Final = 100
@@ -79,7 +84,12 @@ def start_order(services: Sequence[Service]) -> list[Service]:
 
 
 def configuration(services: Sequence[Service], layout: Layout, *, python: Path, root: Path) -> str:
-    """The text of supervisord.conf. It holds no secret."""
+    """The text of supervisord.conf. It holds no secret. Raises ValueError for a folder that it cannot name."""
+    for folder in (layout.directory, python, root):
+        if _UNSPEAKABLE.search(str(folder)):
+            raise ValueError(
+                f"supervisord's file cannot name {str(folder)!r}; take a folder without quotes and ; and #."
+            )
     sections = [
         _section("unix_http_server", file=layout.socket, chmod="0700"),
         _section(
@@ -185,5 +195,7 @@ class Supervisor:
         try:
             server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
             return getattr(server.supervisor, method)(*arguments)
+        except (http.client.HTTPException, xmlrpc.client.ProtocolError, ExpatError):
+            raise OSError("supervisord broke off.") from None
         finally:
             transport.close()

@@ -90,7 +90,10 @@ class Watchdog:
         if text != self._told:
             left_s = None if text is None or verdict.left_s is None else round(verdict.left_s)
             logger.info("end_announced" if text else "end_taken_back", extra={"left_s": left_s})
-            self._tell(text)
+            try:
+                self._tell(text)
+            except OSError:  # a full disk: the end comes all the same
+                logger.exception("end_not_announced")
             self._told = text
 
 

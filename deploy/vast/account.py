@@ -1,6 +1,7 @@
 """Whose account it is: the key, and what is built on it. The key is never printed."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,10 +13,19 @@ from deploy.vast.wire import SERVER, Wire, WireError
 
 KEY_VARIABLE = "VAST_API_KEY"
 SERVER_VARIABLE = "VAST_URL"
+NUMBER = re.compile(r"[0-9a-f]{8}")
+"""What a label of ours ends with, as record.py makes it."""
 
 
 def find_key(settings: DeploySettings, environ: Mapping[str, str], home: Path) -> str:
     """The setting, the variable of Vast.ai's own program, or its file. Raises SetupError."""
+    key = _written_key(settings, environ, home)
+    if not all("!" <= character <= "~" for character in key):  # a request's error would show it
+        raise SetupError("The key of Vast.ai has to be one word of ASCII letters, digits and signs; copy it once more.")
+    return key
+
+
+def _written_key(settings: DeploySettings, environ: Mapping[str, str], home: Path) -> str:
     if settings.api_key is not None and (key := settings.api_key.get_secret_value().strip()):
         return key
     if key := environ.get(KEY_VARIABLE, "").strip():
@@ -46,5 +56,5 @@ def open_account(settings: DeploySettings, environ: Mapping[str, str] = os.envir
 
 def is_ours(instance: Instance, prefix: str) -> bool:
     """Whether an instance carries a label of ours."""
-    name, hyphen, number = instance.label.rpartition("-")
-    return bool(hyphen) and name == prefix and bool(number)
+    name, _, number = instance.label.rpartition("-")
+    return name == prefix and NUMBER.fullmatch(number) is not None

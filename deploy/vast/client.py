@@ -18,6 +18,8 @@ BACK_OFF_S = 2.0
 LONGEST_WAIT_S = 60.0
 LOG_POLLS, LOG_POLL_S = 20, 0.5
 QUOTA = "search_quota_exceeded"
+UNREADABLE = "Vast.ai lists an instance that cannot be read."
+"""What cannot be read may be ours, so that it is not taken for gone."""
 
 
 class Vast:
@@ -53,7 +55,10 @@ class Vast:
         }
         for _ in range(PAGES):
             answer = self._call("GET", "/api/v1/instances/", query=asked, kind="instances")
-            found += [instance for row in _rows(answer, "instances") if (instance := Instance.read(row))]
+            for row in _rows(answer, "instances", whole=True):
+                if (instance := Instance.read(row)) is None:
+                    raise WireError(UNREADABLE, status=200)
+                found.append(instance)
             token = answer.get("next_token")
             if not token:
                 return found
@@ -121,8 +126,11 @@ def may_pass(error: WireError) -> bool:
     return error.status is None or error.status >= 500
 
 
-def _rows(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def _rows(answer: Mapping[str, Any], name: str, *, whole: bool = False) -> list[dict[str, Any]]:
     rows = answer.get(name)
     if not isinstance(rows, list):
         raise WireError(f"Vast.ai's answer has no list of {name}.", status=200)
-    return [row for row in rows if isinstance(row, dict)]
+    found = [row for row in rows if isinstance(row, dict)]
+    if whole and len(found) != len(rows):
+        raise WireError(UNREADABLE, status=200)
+    return found

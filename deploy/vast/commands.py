@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from rich.markup import escape
 from rich.table import Table
 
 from deploy import connection_file
 from deploy.console import SetupError
-from deploy.vast.account import is_ours
 from deploy.vast.client import patiently
 from deploy.vast.desk import Desk, open_desk
 from deploy.vast.driver import Stops, drive
-from deploy.vast.fleet import age_h, forget_the_gone, how_to_destroy, ours, ssh_command, the_one
+from deploy.vast.fleet import NO_SSH, age_h, belongs, forget_the_gone, how_to_destroy, noted, ours, ssh_command, the_one
 from deploy.vast.hands import Hands
 from deploy.vast.instance import Instance
-from deploy.vast.ledger import SECONDS_PER_HOUR
+from deploy.vast.ledger import SECONDS_PER_HOUR, too_dear
 from deploy.vast.offers import Offer
 from deploy.vast.order import SIGNALING_PORT
 from deploy.vast.removal import Removal
@@ -56,7 +56,7 @@ def status(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     desk = open_desk()
     found = ours(desk)
-    desk.ledger.reconcile(found)
+    noted(lambda: desk.ledger.reconcile(found))
     gone = forget_the_gone(desk, found)
     rows = [_state(instance, desk) for instance in found]
     if options.json:
@@ -72,7 +72,7 @@ def status(arguments: Sequence[str]) -> int:
     for name in shown:
         table.add_column(HEADINGS.get(name, name), no_wrap=name in WHOLE)
     for row in rows:
-        table.add_row(*(str(row[name]) for name in shown))
+        table.add_row(*(escape(str(row[name])) for name in shown))
     desk.console.print(table)
     return 0
 
@@ -128,8 +128,7 @@ def stop(arguments: Sequence[str]) -> int:
     desk = open_desk()
     instance = the_one(ours(desk), options.instance)
     patiently(lambda: desk.vast.stop(instance.id), sleep=desk.sleep)
-    desk.ledger.end(instance.id)
-    desk.ledger.begin(instance.label, instance.gpu, instance.disk_usd_per_hour, STOPPED_LONGEST_S, instance.id)
+    noted(lambda: _goes_on(desk, instance, instance.disk_usd_per_hour, STOPPED_LONGEST_S))
     price = f"${instance.disk_usd_per_hour * 24:.2f} per day" if instance.disk_usd_per_hour else "money"
     print(
         f"Instance {instance.id} stops. Its disk still costs {price}, and its GPU may be rented to somebody else "
@@ -147,11 +146,15 @@ def start(arguments: Sequence[str]) -> int:
     record = desk.records.find(instance.label)
     if record is None:
         raise SetupError(f"{instance.label} was rented from another machine, which alone has its key; start it there.")
+    settings = desk.settings
+    spent_usd = desk.ledger.spent_this_month_usd()
+    refusal = too_dear(spent_usd, instance.usd_per_hour, settings.max_hours, settings.max_usd_per_month)
+    if refusal is not None:
+        raise SetupError(refusal)
     asked = datetime.now(UTC)
     patiently(lambda: desk.vast.start(instance.id), sleep=desk.sleep)
-    desk.ledger.end(instance.id)
-    longest_s = desk.settings.max_hours * SECONDS_PER_HOUR
-    desk.ledger.begin(instance.label, instance.gpu, instance.usd_per_hour, longest_s, instance.id)
+    longest_s = settings.max_hours * SECONDS_PER_HOUR
+    noted(lambda: _goes_on(desk, instance, instance.usd_per_hour, longest_s))
     limits = replace(
         limits_of(desk.settings), hopeless_s=desk.settings.schedule_s
     )  # it is still called stopped for a while
@@ -160,13 +163,20 @@ def start(arguments: Sequence[str]) -> int:
     rental.on(Rented(instance.id), desk.clock())
     with Stops() as stops:
         watch(desk, rental, record, stops, since=asked - CLOCKS_DIFFER)
-    outcome = rental.outcome
-    assert outcome is not None
-    if outcome.kind == "ready":
-        desk.console.print("The double is ready; `make local` knows where.")
-        return 0
-    desk.console.print(f"{outcome.reason} Instance {instance.id} is still rented; `python -m deploy down` ends it.")
-    return 1
+        outcome = rental.outcome
+        assert outcome is not None
+        if outcome.kind == "ready":
+            desk.console.print("The double is ready; `make local` knows where.")
+            return 0
+        said = f"{outcome.reason} Instance {instance.id} is still rented; `python -m deploy down` ends it."
+        desk.console.print(said, markup=False, soft_wrap=True)
+        return 1
+
+
+def _goes_on(desk: Desk, instance: Instance, usd_per_hour: float, longest_s: float) -> None:
+    """Count an instance at another price from now on. Raises LedgerError."""
+    desk.ledger.end(instance.id)
+    desk.ledger.begin(instance.label, instance.gpu, usd_per_hour, longest_s, instance.id)
 
 
 def _as_offer(instance: Instance) -> Offer:
@@ -190,11 +200,11 @@ def down(arguments: Sequence[str]) -> int:
     labels: set[str] = set()
 
     def carries(instance: Instance) -> bool:
-        if not is_ours(instance, desk.settings.label):
+        if not belongs(instance, desk):
             return False
         if instance.label not in labels:
             labels.add(instance.label)
-            desk.console.print(f"Destroying instance {instance.id} ({instance.label}, {instance.gpu}) …")
+            desk.console.print(f"Destroying instance {instance.id} ({instance.label}, {instance.gpu}) …", markup=False)
         return True
 
     with Stops() as stops:
@@ -208,18 +218,21 @@ def down(arguments: Sequence[str]) -> int:
                     f"{error} Trying again for up to ten minutes; Ctrl-C twice gives up.", soft_wrap=True
                 )
         drive(removal, Hands(desk.vast, desk.ledger, carries).do, stops=stops, clock=desk.clock, pause=desk.pause)
-    if removal.left is not None:
-        print(how_to_destroy(removal.left, f"{desk.settings.label}-…"), file=sys.stderr)
-        return 1
+        if removal.left is not None:
+            print(how_to_destroy(removal.left, f"{desk.settings.label}-…"), file=sys.stderr)
+            return 1
+        for label in labels:
+            desk.records.forget(label)
+        connection_file.remove(desk.root)
+        desk.console.print(f"Nothing is rented: no instance carries the label {desk.settings.label}-….")
+        noted(lambda: _tell_spent(desk))
+        return 0
+
+
+def _tell_spent(desk: Desk) -> None:
+    """Close the books of what was destroyed. Raises LedgerError."""
     desk.ledger.reconcile(())
-    for label in labels:
-        desk.records.forget(label)
-    connection_file.remove(desk.root)
-    desk.console.print(
-        f"Nothing is rented: no instance carries the label {desk.settings.label}-…. "
-        f"This month ${desk.ledger.spent_this_month_usd():.2f} were spent."
-    )
-    return 0
+    desk.console.print(f"This month ${desk.ledger.spent_this_month_usd():.2f} were spent.")
 
 
 def ssh(arguments: Sequence[str]) -> int:
@@ -233,12 +246,12 @@ def ssh(arguments: Sequence[str]) -> int:
     if options.print:
         print(" ".join(command))
         return 0
-    if sys.platform == "win32":
-        return subprocess.call(command)
     try:
+        if sys.platform == "win32":
+            return subprocess.call(command)
         os.execvp(command[0], command)
     except FileNotFoundError:
-        raise SetupError("There is no ssh on this machine; install OpenSSH's client.") from None
+        raise SetupError(NO_SSH) from None
 
 
 def cost(arguments: Sequence[str]) -> int:

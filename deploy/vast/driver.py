@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
@@ -86,8 +85,10 @@ def drive(
     heeded = 0
     while True:
         step = rules.next(clock())
-        with suppress(OSError):  # the terminal is gone, and what is rented is not
+        try:
             show()
+        except Exception as error:  # the terminal is gone or lacks a letter; what is rented is still there
+            log.debug("rental_not_shown", extra={"error": type(error).__name__})
         if isinstance(step, Done):
             return
         if isinstance(step, Pause):

@@ -1,5 +1,6 @@
 """What is rented under our label, and the sentences about it that several commands say."""
 
+import sys
 from collections.abc import Callable, Sequence
 
 from deploy import connection_file
@@ -8,16 +9,23 @@ from deploy.vast.account import is_ours
 from deploy.vast.client import patiently
 from deploy.vast.desk import Desk
 from deploy.vast.instance import Instance
+from deploy.vast.ledger import LedgerError
 from deploy.vast.removal import Left
 
 SSH_PORT = 22
+NO_SSH = "There is no ssh on this machine; install OpenSSH's client."
 PAGE = "https://cloud.vast.ai/instances/"
 
 
 def ours(desk: Desk) -> list[Instance]:
-    """Everything that carries our label. Raises WireError."""
+    """Everything that carries our label, or one of which there is a record here. Raises WireError."""
     listed = patiently(desk.vast.instances, sleep=desk.sleep)
-    return [instance for instance in listed if is_ours(instance, desk.settings.label)]
+    return [instance for instance in listed if belongs(instance, desk)]
+
+
+def belongs(instance: Instance, desk: Desk) -> bool:
+    """Whether it is ours, also when UNDERSTUDY_DEPLOY__LABEL was another one when it was rented."""
+    return is_ours(instance, desk.settings.label) or desk.records.knows(instance.label)
 
 
 def forget_the_gone(desk: Desk, found: Sequence[Instance]) -> bool:
@@ -29,6 +37,14 @@ def forget_the_gone(desk: Desk, found: Sequence[Instance]) -> bool:
     connection_file.remove(desk.root)
     desk.records.forget(record.label)
     return True
+
+
+def noted(entry: Callable[[], object]) -> None:
+    """Write something down in the ledger; where that fails it is said, and the rest is done all the same."""
+    try:
+        entry()
+    except LedgerError as error:
+        print(error, file=sys.stderr)
 
 
 def the_one(instances: Sequence[Instance], number: int | None) -> Instance:

@@ -1,5 +1,7 @@
 """What Vast.ai says of one rented instance."""
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,6 +10,8 @@ ENDED = frozenset(("exited", "offline", "unknown", "stopped", "deleting", "destr
 """States out of which nothing comes that was meant to start."""
 TROUBLE = ("error", "failed", "denied", "no space", "not found", "unauthorized")
 """What the message of a start that cannot succeed contains."""
+
+HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*")
 
 Protocol = Literal["tcp", "udp"]
 
@@ -42,7 +46,7 @@ class Instance:
     def read(cls, row: Mapping[str, Any]) -> "Instance | None":
         """A row of the API's answer, or None for one without a number."""
         number = row.get("id")
-        if not isinstance(number, int):
+        if not isinstance(number, int) or isinstance(number, bool):
             return None
         status = row.get("actual_status")
         return cls(
@@ -51,7 +55,7 @@ class Instance:
             status=status.strip().lower() if isinstance(status, str) and status.strip() else None,
             intended=_text(row, "intended_status"),
             message=" ".join(_text(row, "status_msg").split()),
-            address=_text(row, "public_ipaddr"),
+            address=_host(row, "public_ipaddr"),
             ports=_ports(row.get("ports")),
             usd_per_hour=_number(row, "dph_total"),
             disk_usd_per_hour=_number(row, "storage_total_cost"),
@@ -59,7 +63,7 @@ class Instance:
             gpu=_text(row, "gpu_name"),
             place=_text(row, "geolocation"),
             machine=int(_number(row, "machine_id")),
-            ssh_host=_text(row, "ssh_host"),
+            ssh_host=_host(row, "ssh_host"),
             ssh_port=int(_number(row, "ssh_port")),
         )
 
@@ -89,12 +93,24 @@ def _ports(found: object) -> dict[str, int]:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
+    """What can be shown: nothing that a terminal obeys."""
     value = row.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return "".join(character if character.isprintable() else " " for character in value).strip()
+
+
+def _host(row: Mapping[str, Any], name: str) -> str:
+    """A name or an address; it goes into files and commands, so that nothing else counts."""
+    text = _text(row, name)
+    return text if HOST.fullmatch(text) else ""
 
 
 def _number(row: Mapping[str, Any], name: str) -> float:
+    """A number, also one that is written as text; 0 for what is none."""
     value = row.get(name)
-    if isinstance(value, str) and value.isdigit():
-        return float(value)
-    return float(value) if isinstance(value, int | float) else 0.0
+    try:
+        number = float(value) if isinstance(value, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0

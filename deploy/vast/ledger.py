@@ -4,14 +4,20 @@ An entry is written before the rent is sent, so that also a program that is kill
 """
 
 import json
+import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
 
 from deploy.vast.instance import Instance
+from models.weights.exclusive import exclusive
+
+P = ParamSpec("P")
 
 SECONDS_PER_HOUR = 3_600.0
 KEPT = 1_000
@@ -36,6 +42,17 @@ class Entry:
     """The machine destroys itself after so long, seen or not."""
     ended_s: float | None = None
 
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> "Entry":
+        """A row of the file. Raises TypeError and ValueError for one that was not written by `Ledger`."""
+        entry = cls(**row)
+        numbers = (entry.usd_per_hour, entry.began_s, entry.longest_s, entry.ended_s or 0.0)
+        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+            raise TypeError("a price and times are numbers")
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("a price and times are finite")
+        return entry
+
     def seconds(self, since_s: float, now_s: float) -> float:
         """How much of it lies between the two moments."""
         ended_s = self.ended_s if self.ended_s is not None else min(now_s, self.began_s + self.longest_s)
@@ -45,6 +62,16 @@ class Entry:
         return self.usd_per_hour * self.seconds(since_s, now_s) / SECONDS_PER_HOUR
 
 
+def _alone(change: Callable[Concatenate["Ledger", P], None]) -> Callable[Concatenate["Ledger", P], None]:
+    """Let one program at a time read and write the file."""
+
+    def changed(ledger: "Ledger", /, *arguments: P.args, **named: P.kwargs) -> None:
+        with ledger.held():
+            change(ledger, *arguments, **named)
+
+    return changed
+
+
 class Ledger:
     """The file `ledger.json` in the rental's folder."""
 
@@ -52,11 +79,21 @@ class Ledger:
         self._file = folder / "ledger.json"
         self._now = now
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other programs from changing it. Raises LedgerError."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(exclusive(self._file.with_suffix(".lock"), on_wait=lambda: None, poll_s=0.02))
+            except OSError as error:
+                raise LedgerError(f"{self._file} cannot be written: {error.strerror}.") from None
+            yield
+
     def entries(self) -> list[Entry]:
         """Oldest first. Raises LedgerError."""
         try:
             rows = json.loads(self._file.read_text(encoding="utf-8"))["entries"]
-            return [Entry(**row) for row in rows]
+            return [Entry.read(row) for row in rows]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError, KeyError):
@@ -64,23 +101,36 @@ class Ledger:
                 f"{self._file} cannot be read, and without it nobody knows what was spent; repair it or move it away."
             ) from None
 
+    @_alone
     def begin(self, label: str, gpu: str, usd_per_hour: float, longest_s: float, instance: int | None = None) -> None:
         """A rent is about to be sent, or an instance goes on at another price."""
         self._write([*self.entries(), Entry(label, instance, gpu, usd_per_hour, self._now(), longest_s)])
 
+    @_alone
     def bind(self, label: str, instance: int) -> None:
         """The newest entry of the label turned out to be this instance."""
-        self._change(lambda entry: entry.label == label and entry.instance is None, instance=instance)
+        entries = self.entries()
+        for place in reversed(range(len(entries))):
+            if entries[place].label == label and entries[place].instance is None:
+                entries[place] = replace(entries[place], instance=instance)
+                self._write(entries)
+                return
 
+    @_alone
     def end_unrented(self, label: str) -> None:
         """The rent did not come about, so it costs nothing."""
         self._write([entry for entry in self.entries() if not (entry.label == label and entry.instance is None)])
 
+    @_alone
     def end(self, instance: int) -> None:
         self._change(lambda entry: entry.instance == instance and entry.ended_s is None, ended_s=self._now())
 
+    @_alone
     def reconcile(self, listed: Iterable[Instance]) -> None:
-        """Close what is not rented any more, and take in what carries our label and was rented elsewhere."""
+        """Close what is not rented any more, and take in what carries our label and was rented elsewhere.
+
+        What was closed and is listed goes on: a listing can lag behind the rent.
+        """
         now_s = self._now()
         rented = {instance.id: instance for instance in listed}
         entries = [
@@ -89,6 +139,11 @@ class Ledger:
             else entry
             for entry in self.entries()
         ]
+        goes_on = {entry.instance for entry in entries if entry.ended_s is None}
+        for place in reversed(range(len(entries))):
+            if entries[place].instance in rented and entries[place].instance not in goes_on:
+                goes_on.add(entries[place].instance)
+                entries[place] = replace(entries[place], ended_s=None)
         known = {entry.instance for entry in entries}
         entries += [
             Entry(one.label, one.id, one.gpu, one.usd_per_hour, one.began_s or now_s, float("1e9"))
@@ -97,6 +152,7 @@ class Ledger:
         ]
         self._write(entries)
 
+    @_alone
     def settle(self, label: str, alive: frozenset[int] | None) -> None:
         """A rental has ended: of its label only `alive` may go on costing money; None says that this is not known."""
         if alive is None:
@@ -127,7 +183,7 @@ class Ledger:
         try:
             write_private(self._file, json.dumps(content, indent=1) + "\n")
         except OSError as error:
-            raise LedgerError(f"{self._file} cannot be written: {error.strerror}; nothing is rented.") from None
+            raise LedgerError(f"{self._file} cannot be written: {error.strerror}.") from None
 
 
 def month_began_s(now_s: float) -> float:

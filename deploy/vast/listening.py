@@ -1,5 +1,6 @@
 """How far an instance is: by its log, which Vast.ai gives, and its own /healthz, behind the certificate we gave it."""
 
+import http.client
 import json
 import urllib.request
 from collections.abc import Callable
@@ -76,6 +77,6 @@ def read_health(instance: Instance, record: Record) -> dict[str, object] | None:
         )
         with opener.open(f"{connection.page_url}/healthz", timeout=HEALTH_TIMEOUT_S) as response:
             answer = json.loads(response.read(LARGEST_HEALTH_BYTES))
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     return answer if isinstance(answer, dict) else None

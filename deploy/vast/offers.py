@@ -1,5 +1,6 @@
 """Offers of Vast.ai: which ones we ask for, which ones we take, and in which order."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +69,9 @@ class Offer:
         """A row of the API's answer, or None for one that does not say what it is or costs."""
         try:
             number, price = int(row["id"]), float(row["dph_total"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+        if not (math.isfinite(price) and price > 0):
             return None
         place = str(row.get("geolocation") or "").strip()
         return cls(
@@ -188,6 +191,6 @@ def nothing_found(rows: Sequence[Mapping[str, Any]], wishes: Wishes) -> str:
 def _number(row: Mapping[str, Any], *names: str) -> float:
     for name in names:
         value = row.get(name)
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and math.isfinite(value):
             return float(value)
     return 0.0

@@ -22,8 +22,9 @@ PASSED_ON = frozenset(("llm", "tts", "face", "persona", "remote", "vad", "turn",
 """Sections whose settings are the user's wishes for the double, wherever it runs."""
 OF_THIS_MACHINE = frozenset(
     (
-        "url key lora photo avatar file dir cache_dir checkout python checkpoint signaling_url signaling_pin token "
-        "room media_ports public_address public_ports metrics_port log_level threads device"
+        "url key lora photo avatar recording file notice_file dir cache_dir match_dir notes_dir checkout python "
+        "checkpoint signaling_url signaling_pin token room media_ports public_address public_ports metrics_port "
+        "log_level threads device"
     ).split()
 )
 """Keys that mean something on this machine only."""

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import secrets
 import shutil
 import time
@@ -80,6 +81,10 @@ class Records:
             return Record(label, content["room"], folder, content["pin"], content["secret"], content["token_s"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def knows(self, label: str) -> bool:
+        """Whether an instance of this label was rented from here, whatever labels begin with now."""
+        return re.fullmatch(rf"[a-z0-9-]+-[0-9a-f]{{{2 * LABEL_BYTES}}}", label) is not None and bool(self.find(label))
 
     def with_pin(self, pin: str) -> Record | None:
         """Whose certificate this is."""

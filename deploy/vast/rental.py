@@ -12,6 +12,7 @@ seconds of any one clock. Once it is done, either one instance is ready, or noth
 `outcome.left` names what may be.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -53,6 +54,8 @@ ABSENT_S, ABSENT_LOOKS = 30.0, 3
 """An instance that is not listed for so long is gone."""
 PORTS_S = 60.0
 """A running container has its ports by then."""
+PRICES_DIFFER = 1.05
+"""What is rented may cost so much more than its offer, whose disk is counted otherwise."""
 PATIENCE = 3
 """So many interruptions, and not even the proof is waited for."""
 STOPPED = "You stopped it."
@@ -69,6 +72,7 @@ class Limits:
     loading_s: float = 900.0
     silent_s: float = 600.0
     setup_s: float = 2_700.0
+    max_usd_per_hour: float = math.inf
     hopeless_s: float = 20.0
     """How long a host may say that nothing will come of it; some say so for a moment and then go on."""
 
@@ -342,6 +346,10 @@ class Rental:
 
     def _follow(self, mine: Instance, now_s: float) -> None:
         self.instance = mine
+        if mine.usd_per_hour > self._limits.max_usd_per_hour * PRICES_DIFFER:
+            dear = f"it takes ${mine.usd_per_hour:.2f} per hour, above UNDERSTUDY_DEPLOY__MAX_USD_PER_HOUR"
+            self._lose(dear, now_s)
+            return
         if (why := mine.hopeless) is None:
             self._hopeless_s = None
         elif self._hopeless_s is None:

@@ -16,7 +16,7 @@ from platformdirs import user_data_path
 
 from deploy.console import SetupError
 from deploy.vast.desk import Desk, open_desk
-from deploy.vast.fleet import ours, ssh_command, the_one
+from deploy.vast.fleet import NO_SSH, ours, ssh_command, the_one
 from deploy.vast.order import CHECKOUT
 
 STATE = "/workspace/understudy"
@@ -101,7 +101,11 @@ def _send(ssh: Sequence[str], parcel: Parcel) -> None:
         f"umask 077 && rm -rf {new} && mkdir -p {new} && tar -xzf - -C {new} && rm -rf {parcel.place} && "
         f"mv {new} {parcel.place}"
     )
-    with subprocess.Popen([*ssh, receive], stdin=subprocess.PIPE) as process:
+    try:
+        process = subprocess.Popen([*ssh, receive], stdin=subprocess.PIPE)
+    except FileNotFoundError:
+        raise SetupError(NO_SSH) from None
+    with process:
         assert process.stdin is not None
         try:
             with tarfile.open(fileobj=process.stdin, mode="w|gz", format=tarfile.PAX_FORMAT) as archive:

@@ -75,10 +75,14 @@ def public_address(remote: str) -> str | None:
     short = re.fullmatch(r"(?:[\w.-]+@)?([\w.-]+\.[a-z]{2,}):(?!/)([\w./~-]+)", remote)
     if short:
         return f"https://{short[1]}/{short[2]}"
-    parts = urlsplit(remote)
+    try:
+        parts = urlsplit(remote)
+        number = parts.port
+    except ValueError:
+        return None
     if parts.scheme not in ("https", "http", "ssh", "git") or not parts.hostname or not parts.path.strip("/"):
         return None
-    port = f":{parts.port}" if parts.port and parts.scheme == "https" else ""
+    port = f":{number}" if number and parts.scheme == "https" else ""
     address = f"https://{parts.hostname}{port}{parts.path}"
     return address if re.fullmatch(r"https://[\w.:-]+/[\w./~-]+", address) else None
 

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from deploy.vast.checking import Checking
 from deploy.vast.client import patiently
 from deploy.vast.desk import Desk, open_desk
 from deploy.vast.driver import Stops, drive
-from deploy.vast.fleet import how_to_destroy, ours
+from deploy.vast.fleet import forget_the_gone, how_to_destroy, noted, ours
 from deploy.vast.hands import Hands
 from deploy.vast.ledger import SECONDS_PER_HOUR, too_dear
 from deploy.vast.listening import Listening
@@ -24,6 +25,7 @@ from deploy.vast.rental import Limits, Outcome, Rental
 from deploy.vast.source import Source, SourceError, find_source, git_in
 from deploy.vast.view import View, host_line, lost_lines, offers_table, past_lines
 from models.errors import WeightsError
+from models.weights.exclusive import exclusive
 
 ANSWERS_YES = frozenset(("y", "yes", "j", "ja", "т", "так"))
 LATE_S = 15.0 * 60
@@ -46,27 +48,50 @@ def up(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     desk = open_desk()
     source = find(desk)
-    refuse_second(desk)
-    market = look_around(desk)
-    show_market(desk, market)
-    if not options.yes and not agreed(market.offers[0], desk.settings):
-        desk.console.print("Nothing was rented.")
-        return 1
-    with Stops() as stops:
-        record = desk.records.make(desk.settings.label, desk.settings.room, desk.settings.max_hours)
-        rental = rent(desk, market, source, record, stops, keep=options.keep)
-    return tell(desk, rental, record)
+    with alone(desk):
+        refuse_second(desk)
+        market = look_around(desk)
+        show_market(desk, market)
+        if not options.yes:
+            if not agreed(market.offers[0], desk.settings):
+                desk.console.print("Nothing was rented.")
+                return 1
+            refuse_second(desk)  # the question may have waited for long
+        with Stops() as stops:
+            record = desk.records.make(desk.settings.label, desk.settings.room, desk.settings.max_hours)
+            rental = rent(desk, market, source, record, stops, keep=options.keep)
+            return tell(desk, rental, record)
 
 
 def find(desk: Desk) -> Source:
-    """What is cloned there. Raises SetupError."""
+    """What is cloned there. Raises SetupError, also for wishes that no machine can take."""
     settings = desk.settings
+    for name, value in wishes_of(desk.variables).items():
+        if any(character in value for character in "\n\r\0"):
+            raise SetupError(f"{name} has more than one line, which a rented machine cannot take; write it in one.")
     try:
         source = find_source(git_in(desk.root), repository=settings.repository, commit=settings.commit)
         onstart(source)
     except SourceError as error:
         raise SetupError(str(error)) from None
     return source
+
+
+@contextmanager
+def alone(desk: Desk) -> Iterator[None]:
+    """Two that rent at the same moment would not see each other. Raises SetupError."""
+
+    def refuse() -> None:
+        raise SetupError(
+            "Another `python -m deploy up` is under way on this computer; wait for it or stop it with Ctrl-C."
+        )
+
+    with ExitStack() as held:
+        try:
+            held.enter_context(exclusive(desk.settings.dir / "up.lock", on_wait=refuse))
+        except OSError as error:
+            raise SetupError(f"{desk.settings.dir} cannot be written: {error.strerror}.") from None
+        yield
 
 
 def refuse_second(desk: Desk) -> None:
@@ -236,9 +261,9 @@ def watch(
     if desk.console.is_terminal:
         for line in lost_lines(rental):
             desk.console.print(f"  given up: {line}", style="grey54", markup=False)
-        desk.console.print(host_line(rental), style="bold")
+        desk.console.print(host_line(rental), style="bold", markup=False)
         for line in past_lines(rental):
-            desk.console.print(f"  {line}", style="grey54")
+            desk.console.print(f"  {line}", style="grey54", markup=False)
 
 
 def limits_of(settings: DeploySettings) -> Limits:
@@ -248,6 +273,7 @@ def limits_of(settings: DeploySettings) -> Limits:
         loading_s=settings.loading_s,
         silent_s=settings.silent_s,
         setup_s=settings.setup_s,
+        max_usd_per_hour=settings.max_usd_per_hour,
     )
 
 
@@ -262,13 +288,14 @@ def tell(desk: Desk, rental: Rental, record: Record) -> int:
     """Say how it ended; the exit status."""
     outcome = rental.outcome
     assert outcome is not None
-    desk.ledger.settle(record.label, _may_live(outcome))
+    noted(lambda: desk.ledger.settle(record.label, _may_live(outcome)))
     if outcome.left is not None:
         desk.console.print(
             how_to_destroy(outcome.left, record.label), style="bold #facc15", markup=False, soft_wrap=True
         )
     if outcome.kind != "ready":
         if outcome.left is None:
+            forget_the_gone(desk, ())
             desk.records.forget(record.label)
             sentence = f"{outcome.reason} Nothing is rented: no instance carries the label {record.label}."
         else:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from rich.console import Console, ConsoleRenderable, RichCast
 from rich.live import Live
+from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -54,12 +55,12 @@ def offers_table(offers: Sequence[Offer], needs: Needs) -> Table:
     for number, offer in enumerate(offers[:SHOWN_OFFERS], start=1):
         table.add_row(
             str(number),
-            offer.gpu,
+            escape(offer.gpu),
             f"{offer.vram_gib:.0f} GiB",
             f"{offer.usd_per_hour:.2f}",
             f"{traffic_usd(offer, needs):.2f}",
             in_minutes(expected_start(offer, needs).total_s),
-            offer.place or "unknown",
+            escape(offer.place or "unknown"),
             f"{offer.cpu_ghz:.1f}",
             f"{offer.inet_down_mbps:.0f}",
             f"{offer.reliability * 100:.1f} %",

@@ -86,7 +86,11 @@ class Wire:
 
     def text(self, url: str) -> str | None:
         """What lies at an address that the API gave, or None while nothing does. It is asked without the key."""
-        if urlsplit(url).scheme != "https" and urlsplit(url).hostname != urlsplit(self._server).hostname:
+        try:
+            address = urlsplit(url)
+        except ValueError:
+            raise WireError("Vast.ai named an address that is none.") from None
+        if address.scheme != "https" and address.hostname != urlsplit(self._server).hostname:
             raise WireError("Vast.ai named an address that does not begin with https://.")
         try:
             return self._send(urllib.request.Request(url)).decode(errors="replace")

@@ -4,8 +4,11 @@ import io
 import json
 import os
 import re
+import signal
 import stat
+import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,14 +17,21 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from deploy import connection_file
 from deploy.console import SetupError
 from deploy.vast import commands, sending
+from deploy.vast import up as rentals
 from deploy.vast.client import Vast
-from deploy.vast.up import look_around, refuse_second, show_market
-from deploy.vast.wire import Wire
+from deploy.vast.desk import Desk
+from deploy.vast.driver import Stops, drive
+from deploy.vast.ledger import LedgerError
+from deploy.vast.rental import Limits, Outcome, Rental
+from deploy.vast.steps import Unseen
+from deploy.vast.up import alone, look_around, refuse_second, rent, show_market, tell
+from deploy.vast.wire import Wire, WireError
 from signaling import auth
 from signaling.connection_string import ConnectionString
-from tests.rental_world import UNWELL, progress, world
+from tests.rental_world import SOURCE, UNWELL, progress, world
 from tests.vast_api import KEY, Fault, Plan
 from tests.vast_serving import opened
 
@@ -295,6 +305,193 @@ def test_status_and_cost_tell_what_runs(
     assert "ready done" in capsys.readouterr().out
     assert commands.ssh(["--print"]) == 0
     assert capsys.readouterr().out.startswith("ssh -p ")
+
+
+def test_a_picture_that_cannot_be_shown_does_not_end_the_rental(tmp_path: Path) -> None:
+    it = world(tmp_path)
+
+    def show() -> None:
+        raise UnicodeEncodeError("ascii", "…", 0, 1, "ordinal not in range(128)")
+
+    rental = Rental((), 0.0, signaling_port=8443, limits=Limits())
+    drive(rental, lambda step: Unseen(""), stops=Stops(), clock=it.clock, show=show)
+    assert rental.outcome is not None
+
+
+def test_how_a_rental_ended_is_told_also_when_the_ledger_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it = world(tmp_path, check=UNWELL, offers=1)
+    it.fake.fail("destroy", *DOWN)
+    market = look_around(it.desk)
+    record = it.desk.records.make("understudy", "main", 4.0)
+    rental = rent(it.desk, market, SOURCE, record, it.stops)
+    (it.desk.settings.dir / "ledger.json").write_text("{")
+    assert tell(it.desk, rental, record) == 1
+    assert f"Perhaps still rented: {it.fake.rented[0]}" in it.said and "cannot be read" in capsys.readouterr().err
+
+
+def test_what_is_rented_is_shown_and_destroyed_also_when_the_ledger_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it = world(tmp_path)
+    it.up()
+    (rented,) = it.fake.rented
+    (it.desk.settings.dir / "ledger.json").write_text("{")
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    assert commands.status(["--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["instances"][0]["instance"] == rented and "cannot be read" in said.err
+    assert commands.stop([]) == 0
+    assert "disk still costs" in capsys.readouterr().out
+    with pytest.raises(LedgerError, match="cannot be read"):
+        commands.start([])
+    assert it.fake.instances[rented].state != "running"
+    assert commands.down([]) == 0
+    assert not it.fake.rented and "Nothing is rented" in it.said.partition("Destroying")[2]
+    assert not (tmp_path / ".env.deployed").exists()
+
+
+def test_a_stopped_machine_is_not_started_above_the_months_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world(tmp_path)
+    it.up()
+    (rented,) = it.fake.rented
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    assert commands.stop([]) == 0
+    it.desk.ledger.begin("understudy-0", "RTX 5090", 49.5, 3_600, instance=1)
+    it.clock.now_s += 3_600
+    with pytest.raises(SetupError, match="MAX_USD_PER_MONTH"):
+        commands.start([])
+    assert it.fake.instances[rented].state != "running"
+
+
+def test_make_local_is_not_sent_to_a_host_that_died_after_its_test_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = world(tmp_path, offers=1)
+    write = connection_file.write
+
+    def write_and_die(root: Path, written: ConnectionString) -> Path:
+        one = it.fake.instances[it.fake.rented[0]]
+        one.plan = replace(one.plan, exits_s=1.0)
+        return write(root, written)
+
+    monkeypatch.setattr(connection_file, "write", write_and_die)
+    status, _, _ = it.up()
+    assert status == 1 and "it is exited" in it.said
+    assert not (tmp_path / ".env.deployed").exists()
+
+
+def test_a_host_that_takes_more_than_its_offer_is_given_up(tmp_path: Path) -> None:
+    it = world(tmp_path, offers=1)
+    took = it.desk.vast.rent
+
+    def dearer(offer: int, order: Mapping[str, Any]) -> int:
+        number = took(offer, order)
+        one = it.fake.instances[number]
+        one.offer = {**one.offer, "dph_base": 1.5}
+        return number
+
+    it.desk.vast.rent = dearer  # type: ignore[method-assign]
+    status, _, _ = it.up()
+    assert status == 1 and not it.fake.rented
+    assert "it takes $1.5" in it.said and "MAX_USD_PER_HOUR" in it.said
+
+
+def test_what_was_rented_under_another_label_is_found_by_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = world(tmp_path)
+    it.up()
+    other = replace(it.desk, settings=it.desk.settings.model_copy(update={"label": "double"}))
+    with pytest.raises(SetupError, match="is rented already"):
+        refuse_second(other)
+    monkeypatch.setattr(commands, "open_desk", lambda: other)
+    assert commands.down([]) == 0
+    assert not it.fake.rented
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal of POSIX")
+def test_ctrl_c_at_the_very_end_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world(tmp_path, check=UNWELL, offers=1)
+    monkeypatch.setattr(rentals, "open_desk", lambda: it.desk)
+    monkeypatch.setattr(rentals, "find", lambda _: SOURCE)
+    forget = it.desk.records.forget
+
+    def impatient(label: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        forget(label)
+
+    monkeypatch.setattr(it.desk.records, "forget", impatient)
+    assert rentals.up(["--yes"]) == 1
+    assert "Nothing is rented" in it.said
+    it = world(tmp_path / "down")
+    it.up()
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    monkeypatch.setattr(it.desk.records, "forget", impatient)
+    assert commands.down([]) == 0
+    assert "Nothing is rented" in it.said.partition("Destroying")[2]
+
+
+def test_a_wish_that_no_machine_can_take_is_told_before_it_is_paid_for(tmp_path: Path) -> None:
+    it = world(tmp_path, variables={"UNDERSTUDY_PERSONA__NAME": "Ada\nLovelace"})
+    with pytest.raises(SetupError, match=r"UNDERSTUDY_PERSONA__NAME has more than one line"):
+        rentals.find(it.desk)
+
+
+def test_what_a_host_says_is_no_markup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it = world(tmp_path)
+    it.fake.offers = [{**one, "geolocation": "Berlin [/x], DE", "gpu_name": "RTX [/y]"} for one in it.fake.offers]
+    show_market(it.desk, look_around(it.desk))
+    status, _, _ = it.up()
+    assert status == 0
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    assert commands.status([]) == 0
+    assert it.said.count("RTX [/y]") >= 3
+
+    def fail(desk: Desk, rental: Rental, *_: object, **__: object) -> None:
+        rental.outcome = Outcome("failed", "The host says [/bin/sh: not found].")
+
+    monkeypatch.setattr(commands, "watch", fail)
+    assert commands.start([]) == 1
+    assert "says [/bin/sh: not found]. Instance" in it.said
+    assert commands.down([]) == 0
+
+
+def test_an_address_of_a_log_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    wire = Wire(KEY, server="https://vast.example", opened=lambda *_: io.BytesIO(b""))
+    for place in ("https://[", "file:///etc/passwd"):
+        with pytest.raises(WireError):
+            wire.text(place)
+
+
+def test_without_ssh_the_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world(tmp_path)
+    it.up()
+    avatar = tmp_path / "avatar"
+    avatar.mkdir()
+    monkeypatch.setattr(sending, "open_desk", lambda: it.desk)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="no ssh on this machine"):
+        sending.send(["--avatar", str(avatar)])
+
+
+def test_an_instance_whose_row_cannot_be_read_is_not_taken_for_gone(tmp_path: Path) -> None:
+    for rows in ([{"id": "12", "label": "understudy-0a1b2c3d"}], ["?"], [{"label": "understudy-0a1b2c3d"}]):
+        answer = json.dumps({"instances": rows, "next_token": None}).encode()
+        vast = Vast(Wire(KEY, server="https://vast.example", opened=lambda *_, a=answer: io.BytesIO(a)))
+        with pytest.raises(WireError, match="cannot be read"):
+            vast.instances()
+
+
+def test_two_rentals_at_once_are_refused(tmp_path: Path) -> None:
+    it = world(tmp_path)
+    with alone(it.desk), pytest.raises(SetupError, match="under way"), alone(it.desk):
+        raise AssertionError("the second one must not get in")
+    with alone(it.desk):
+        pass
 
 
 def _order(**changes: Any) -> dict[str, Any]:

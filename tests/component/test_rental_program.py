@@ -61,6 +61,15 @@ def test_without_a_key_the_sentence_says_where_to_get_one(
     assert "VAST_API_KEY" in said and said.count("\n") == 1
 
 
+def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(arguments: list[str]) -> int:
+        raise OSError(28, "No space left on device", "/data/key.pem")
+
+    monkeypatch.setattr("deploy.vast.up.up", full)
+    assert main(["up", "--yes"]) == 1
+    assert capsys.readouterr().err == "up cannot go on: /data/key.pem: No space left on device.\n"
+
+
 def test_a_misspelt_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["donw"]) == 2
     assert "did you mean down?" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,20 @@ def test_a_failed_build_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("deploy.llama.run_logged", lambda *_, **__: False)
     with pytest.raises(SetupError, match="could not be built"):
         LlamaWheel(Path(sys.executable), "1.0", FakeApt(), cache=tmp_path).build()
+
+
+def test_one_source_of_packages_that_does_not_answer_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = tmp_path / "calls"
+    fake = tmp_path / "apt-get"
+    fake.write_text(f'#!/bin/sh\necho "$@" >>{calls}\n[ "$1" != update ]\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    apt = Apt()
+    apt.usable = True
+    apt.install(["coturn"], "coturn")
+    install = calls.read_text().splitlines()[-1]
+    assert install.startswith("install ") and install.endswith("coturn")
+    assert "DPkg::Lock::Timeout=" in install, "another one may be at work, as after a machine's boot"
 
 
 def test_the_end_of_a_failed_commands_log_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,14 @@ def test_a_line_that_was_cut_off_is_noticed(cut: int) -> None:
         ConnectionString.parse(str(PINNED)[:-cut])
 
 
+@pytest.mark.parametrize("host", ["198.51.101.7", "2600::7"])
+def test_a_line_that_was_cut_off_before_its_pin_sends_no_token_in_clear(host: str) -> None:
+    whole = str(ConnectionString(host, 33526, "main", TOKEN, pin=PIN))
+    for cut in (len(PIN) + 1, len(PIN) + 3):
+        with pytest.raises(ValueError, match="copy it once more, whole"):
+            ConnectionString.parse(whole[:-cut])
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -132,6 +132,17 @@ def test_a_rented_machine_is_given_back_at_the_end() -> None:
     assert scene.told[0] is not None and "in 2 minutes" in scene.told[0]
 
 
+def test_a_full_disk_keeps_no_machine() -> None:
+    scene = Scene(Limits(idle_s=600, warn_s=120), "destroy")
+
+    def full(text: str | None) -> None:
+        raise OSError(28, "No space left on device")
+
+    scene.watchdog._tell = full
+    scene.run()
+    assert scene.done == ["destroy"] and scene.now_s == 600
+
+
 def test_a_rental_that_does_not_answer_is_asked_again_until_it_does() -> None:
     scene = Scene(Limits(max_s=600), "destroy")
     scene.destroys = [False, False, True]
@@ -187,6 +198,11 @@ def test_a_watchdog_that_was_killed_begins_no_new_time(tmp_path: Path) -> None:
     assert age_s(file, now_s=9_000, birth="b:1") == 0, "a container that was started again has its whole time"
     file.write_text("nonsense")
     assert age_s(file, now_s=9_000, birth="b:1") == 0
+
+
+def test_an_age_that_cannot_be_noted_begins_now(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert age_s(tmp_path / "file" / "began", now_s=7.0, birth="boot:1") == 0.0
 
 
 def test_a_container_that_is_started_again_has_another_birth(tmp_path: Path) -> None:

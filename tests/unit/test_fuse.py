@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.machine.fuse import GRACE_S, LOOK_S, START_MINUTES, Fuse, main, was_ready, watch
+from deploy.machine.fuse import GRACE_S, LOOK_S, START_MINUTES, Fuse, main, steady_age, was_ready, watch
 from deploy.machine.progress import Line
 
 RENTED = {"CONTAINER_ID": "7", "CONTAINER_API_KEY": "k", "UNDERSTUDY_MACHINE__AT_END": "destroy"}
@@ -49,6 +49,16 @@ def test_a_rental_that_does_not_answer_is_asked_again() -> None:
 
     watch(Fuse(60.0, 0.0), age=lambda: now_s[0], ready=lambda: False, destroy=destroy, sleep=sleep)
     assert asked == [60.0, 60.0 + LOOK_S, 60.0 + 2 * LOOK_S]
+
+
+def test_a_clock_that_is_put_back_gives_no_new_time() -> None:
+    wall_s, steady_s = [1_000.0], [50.0]
+    age = steady_age(lambda: wall_s[0], clock=lambda: steady_s[0])
+    assert age() == 1_000.0
+    wall_s[0], steady_s[0] = 0.0, 3_650.0
+    assert age() == 4_600.0
+    wall_s[0] = 9_000.0
+    assert age() == 9_000.0, "the time that a machine was suspended counts"
 
 
 def test_only_a_start_of_this_life_counts_as_ready(tmp_path: Path) -> None:

@@ -99,6 +99,19 @@ def test_the_forward_compatibility_library_goes_out_of_the_way_once(tmp_path: Pa
         assert [entry.name for entry in cuda.iterdir()] == ["compat.unused"]
 
 
+@pytest.mark.parametrize("systemd", [True, False])
+def test_the_package_of_the_turn_server_starts_none_of_its_own(tmp_path: Path, systemd: bool) -> None:
+    program = tmp_path / "bin" / "systemctl"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    run = tmp_path / "run"
+    if systemd:
+        run.mkdir()
+    said = bash('silence_coturn "$1"', run, environment={"PATH": f"{program.parent}:{os.environ['PATH']}"})
+    assert said == ("disable --now coturn\n" if systemd else "")
+
+
 def test_threads_are_limited_unless_somebody_said_otherwise() -> None:
     said = bash("limit_threads; env", environment={"MKL_NUM_THREADS": "3"}).splitlines()
     assert {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "NUMEXPR_NUM_THREADS=1", "MKL_NUM_THREADS=3"} <= set(said)
@@ -131,6 +144,7 @@ def test_a_start_without_network_ends_with_one_sentence(tmp_path: Path) -> None:
         "HOME": os.environ.get("HOME", "/"),
         "UNDERSTUDY_MACHINE__DIR": str(tmp_path / "state"),
         "PIP_INDEX_URL": nowhere,
+        "PIP_NO_INDEX": "1",
         "HF_ENDPOINT": nowhere,
         "https_proxy": nowhere,
     }

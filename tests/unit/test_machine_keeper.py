@@ -2,14 +2,20 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from deploy.machine.keeper import UNWELL, Keeper, end_leftover, is_well, wait_for
+from deploy import local
+from deploy.machine.keeper import UNWELL, Keeper, end_leftover, is_well, read_http, wait_for
+from deploy.machine.supervisord import Layout, Supervisor
 from peer_remote.services.service import Health, Service
 
 HEALTH = Health("tcp", "tcp://127.0.0.1:1", every_s=5.0, failures=3)
@@ -124,3 +130,37 @@ def test_what_a_killed_keeper_left_is_ended_before_the_next_start(tmp_path: Path
     finally:
         left.kill()
         left.wait()
+
+
+@contextmanager
+def saying(answer: bytes, server: socket.socket) -> Iterator[None]:
+    """Somebody who says this to whoever comes first, and hangs up."""
+
+    def answers() -> None:
+        guest, _ = server.accept()
+        with guest:
+            guest.recv(65_536)
+            guest.sendall(answer)
+
+    with server:
+        thread = threading.Thread(target=answers)
+        thread.start()
+        yield
+        thread.join()
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 two hundred\r\n\r\n"])
+def test_an_answer_that_is_no_http_is_no_answer(answer: bytes) -> None:
+    for ask in (lambda url: read_http(url, 3.0), local.read_health):
+        server = socket.create_server(("127.0.0.1", 0))
+        with saying(answer, server):
+            assert ask(f"http://127.0.0.1:{server.getsockname()[1]}") is None
+
+
+def test_a_supervisord_that_breaks_off_does_not_run(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(layout.socket))
+    server.listen()
+    with saying(b"HTTP/1.0 500 no\r\n\r\n", server):
+        assert not Supervisor(layout).runs()

@@ -73,6 +73,13 @@ def test_other_lines_of_a_log_are_no_events(line: str) -> None:
     assert parse_line(line) is None
 
 
+def test_a_full_disk_silences_nobody(tmp_path: Path) -> None:
+    told: list[str] = []
+    (tmp_path / "file").write_text("")
+    Progress(tmp_path / "file" / "progress", now=lambda: AT, out=told.append).failed("weights", "No space is left.")
+    assert told == ["==> 2026-11-25T20:40:01Z weights failed: No space is left."]
+
+
 def test_the_file_of_many_starts_does_not_grow_for_ever(tmp_path: Path) -> None:
     file = tmp_path / "progress"
     file.write_text("x" * (MAX_BYTES + 1))
@@ -209,14 +216,18 @@ def test_each_service_sees_only_the_secrets_that_it_uses(certificate: Certificat
         "HF_TOKEN": "hf",
         "PATH": "/bin",
         "SECRET": "x",
+        "VAST_API_KEY": "of the account",
+        "UNDERSTUDY_DEPLOY__API_KEY": "of the account",
     }
     found = variables(certificate, outside)
+    assert "of the account" not in found.values(), "it rents, and nothing here does"
     assert "SECRET" not in found, "what is not ours is not passed on"
     assert "HF_TOKEN" not in found, "weights are fetched before"
     seen = {name: environment_of(name, found) for name in ("signaling", "turn", "performer", "llm", "watchdog")}
     assert all("PATH" in one for one in seen.values())
     assert [name for name, one in seen.items() if "CONTAINER_API_KEY" in one] == ["watchdog"]
     assert [name for name, one in seen.items() if "UNDERSTUDY_SIGNALING__SECRET" in one] == ["signaling"]
+    assert [name for name, one in seen.items() if "UNDERSTUDY_SIGNALING__TURN_SECRET" in one] == ["signaling"]
     assert "UNDERSTUDY_REMOTE__TOKEN" in seen["performer"] and "UNDERSTUDY_REMOTE__TOKEN" not in seen["watchdog"]
     assert not [name for name in seen["turn"] if name.startswith("UNDERSTUDY_")]
 

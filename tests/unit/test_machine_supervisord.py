@@ -66,6 +66,12 @@ def test_no_secret_and_no_bare_percent_sign_is_in_the_file(layout: Layout) -> No
     assert "directory=/srv/100%%\n" in text, "a single one begins a substitution"
 
 
+@pytest.mark.parametrize("folder", ['/srv/"quoted"', "/srv/a ;b", "/srv/a #b", "/srv/a\n[program:x]\ncommand=x"])
+def test_a_folder_that_its_file_cannot_name_is_refused(folder: str) -> None:
+    with pytest.raises(ValueError, match="supervisord"):
+        configuration((SIGNALING,), Layout(Path(folder)), python=PYTHON, root=ROOT)
+
+
 def test_only_its_owner_reaches_supervisord(layout: Layout) -> None:
     found = read(configuration((SIGNALING,), layout, python=PYTHON, root=ROOT))
     assert found["unix_http_server"]["chmod"] == "0700"
@@ -97,7 +103,11 @@ def test_a_key_of_the_environment_wins_and_is_kept(tmp_path: Path) -> None:
 
 def test_variables_come_back_as_they_were(tmp_path: Path) -> None:
     file = tmp_path / "machine.env"
-    variables = {"UNDERSTUDY_PERSONA__NAME": "Ada = 'x' \"y\" $HOME #", "HF_TOKEN": "hf_x"}
+    variables = {
+        "UNDERSTUDY_PERSONA__NAME": "Ada = 'x' \"y\" $HOME #",
+        "A": "two\u2028B=lines\x85\x0c",
+        "HF_TOKEN": "hf_x",
+    }
     write_variables(file, variables)
     assert read_variables(file) == variables
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -1,13 +1,16 @@
 """What a host is ordered to do: where it clones from, what its start-up text does, and what it is told."""
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from deploy.vast.order import CHECKOUT, LONGEST_ONSTART, onstart, wishes_of
 from deploy.vast.source import Source, SourceError, find_source, git_in, public_address
+from peer_remote.settings import Settings
 
 HEAD, OTHER = "a" * 40, "b" * 40
 
@@ -41,6 +44,8 @@ PUBLISHED = {
         ("/home/me/double.git", None),
         ("file:///home/me/double.git", None),
         ("https://github.com/somebody/double; rm -rf /", None),
+        ("https://github.com:99999/somebody/double", None),
+        ("https://[github.com/somebody/double", None),
         ("", None),
     ],
 )
@@ -112,6 +117,22 @@ def test_the_start_up_text_stays_short() -> None:
         onstart(Source("https://github.com/" + "x" * 400, HEAD))
 
 
+def _paths(section: type[BaseModel], *above: str) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        inside = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+        for kind in inside:
+            if issubclass(kind, BaseModel) and len(above) < 4:  # some hold others of their kind
+                yield from _paths(kind, *above, name)
+            if issubclass(kind, Path):
+                yield "__".join((*above, name))
+
+
+def test_no_path_of_this_machine_travels() -> None:
+    paths = list(_paths(Settings))
+    assert "persona__notes_dir" in paths
+    assert wishes_of({f"UNDERSTUDY_{path.upper()}": "/home/me/x" for path in paths}) == {}
+
+
 def test_wishes_travel_and_this_machines_paths_keys_and_addresses_do_not() -> None:
     variables = {
         "UNDERSTUDY_TTS__FISH_SPEECH__TEMPERATURE": "0.6",
@@ -119,6 +140,8 @@ def test_wishes_travel_and_this_machines_paths_keys_and_addresses_do_not() -> No
         "UNDERSTUDY_TTS__FISH_SPEECH__KEY": "secret",
         "UNDERSTUDY_LLM__URL": "http://127.0.0.1:8001",
         "UNDERSTUDY_PERSONA__FILE": "/home/me/persona.md",
+        "UNDERSTUDY_PERSONA__NOTES_DIR": "/home/me/notes",
+        "UNDERSTUDY_REMOTE__NOTICE_FILE": "/home/me/notice",
         "UNDERSTUDY_CAMERA__FPS": "25",
         "UNDERSTUDY_DEPLOY__API_KEY": "secret",
         "VAST_API_KEY": "secret",

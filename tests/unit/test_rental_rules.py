@@ -1,6 +1,8 @@
 """The small rules of renting: which offers, how soon, for how much, with which key, and what is left to say."""
 
+import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,49 @@ def test_what_was_rented_elsewhere_and_what_ended_unseen_are_both_counted(tmp_pa
     assert ledger.spent_usd(0) == pytest.approx(1.0 + 2 * 2.0)
 
 
+def test_what_a_listing_did_not_show_yet_goes_on_being_counted(tmp_path: Path) -> None:
+    now_s = [NOVEMBER_S]
+    ledger = Ledger(tmp_path, lambda: now_s[0])
+    ledger.begin("understudy-1", "L40S", 1.0, longest_s=10 * 3_600)
+    ledger.reconcile([])
+    ledger.bind("understudy-1", 7)
+    ledger.reconcile([])
+    now_s[0] += 3_600
+    ledger.reconcile([Instance(7, "understudy-1", "running", usd_per_hour=1.0, began_s=NOVEMBER_S)])
+    now_s[0] += 3_600
+    assert ledger.spent_usd(0) == pytest.approx(2.0)
+
+
+def test_a_rent_that_was_lost_is_not_counted_as_the_next_one(tmp_path: Path) -> None:
+    now_s = [NOVEMBER_S]
+    ledger = Ledger(tmp_path, lambda: now_s[0])
+    ledger.begin("understudy-1", "L40S", 1.0, longest_s=10 * 3_600)
+    ledger.begin("understudy-1", "L40S", 2.0, longest_s=10 * 3_600)
+    ledger.bind("understudy-1", 7)
+    assert [(entry.instance, entry.usd_per_hour) for entry in ledger.entries()] == [(None, 1.0), (7, 2.0)]
+
+
+def test_two_programs_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    def write(label: str) -> None:
+        for _ in range(20):
+            Ledger(tmp_path).begin(label, "L40S", 1.0, longest_s=3_600)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, ("understudy-1", "understudy-2", "understudy-3", "understudy-4")))
+    assert len(Ledger(tmp_path).entries()) == 80
+
+
+@pytest.mark.parametrize("value", ["0.5", None, True, float("nan")])
+def test_a_ledger_with_a_price_that_is_no_number_is_told(tmp_path: Path, value: object) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.begin("understudy-1", "L40S", 1.0, longest_s=3_600)
+    rows = json.loads((tmp_path / "ledger.json").read_text())
+    rows["entries"][0]["usd_per_hour"] = value
+    (tmp_path / "ledger.json").write_text(json.dumps(rows))
+    with pytest.raises(LedgerError, match="nobody knows what was spent"):
+        ledger.spent_this_month_usd()
+
+
 def test_a_ledger_that_cannot_be_read_rents_nothing(tmp_path: Path) -> None:
     (tmp_path / "ledger.json").write_text("{")
     with pytest.raises(LedgerError, match="nobody knows what was spent"):
@@ -138,6 +183,35 @@ def test_the_key_comes_from_the_setting_then_the_variable_then_vast_ais_own_file
     assert "setting" not in repr(settings)
 
 
+@pytest.mark.parametrize("key", ["one\ntwo", "schlüssel", "two words"])
+def test_a_key_that_is_none_is_refused_without_being_shown(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SetupError, match=r"key of Vast\.ai") as refused:
+        find_key(DeploySettings(), {"VAST_API_KEY": key}, tmp_path)
+    assert key not in str(refused.value)
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), -1, 0])
+def test_an_offer_with_a_price_that_is_none_is_not_taken(price: float) -> None:
+    assert Offer.read(row(1, dph_total=price)) is None
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7\nPATH=/tmp", "$(id)", "a b", "-oProxyCommand=id", "x/../y"])
+def test_an_address_that_is_none_counts_as_no_address_yet(address: str) -> None:
+    read = Instance.read({"id": 7, "public_ipaddr": address, "ssh_host": address})
+    assert read is not None and (read.address, read.ssh_host) == ("", "")
+
+
+def test_what_a_host_says_moves_no_cursor() -> None:
+    read = Instance.read({"id": 7, "status_msg": "pulling\x1b[2J\x9bH\u202e", "geolocation": "Київ, UA\x07"})
+    assert read is not None and (read.message, read.place) == ("pulling [2J H", "Київ, UA")
+
+
+def test_numbers_that_the_api_writes_as_text_count() -> None:
+    read = Instance.read({"id": 7, "dph_total": "0.45", "start_date": "1764000000.5", "machine_id": float("inf")})
+    assert read is not None
+    assert (read.usd_per_hour, read.began_s, read.machine) == (0.45, 1_764_000_000.5, 0)
+
+
 def test_the_defaults_rent_something_and_a_misspelt_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("UNDERSTUDY_")]:
         monkeypatch.delenv(name)
@@ -151,7 +225,8 @@ def test_the_defaults_rent_something_and_a_misspelt_setting_is_named(monkeypatch
 
 def test_only_labels_of_ours_are_ours() -> None:
     assert is_ours(Instance(1, "understudy-0a1b2c3d"), "understudy")
-    assert not any(is_ours(Instance(1, label), "understudy") for label in ("", "understudy", "my-understudy-1", "x-1"))
+    others = ("", "understudy", "my-understudy-0a1b2c3d", "x-0a1b2c3d", "understudy-training", "understudy-1")
+    assert not any(is_ours(Instance(1, label), "understudy") for label in others)
 
 
 # What is said.
