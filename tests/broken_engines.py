@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from models.chain.members import Member
 from models.chain.voice import VoiceChain
 from models.errors import EngineFailed
 from models.interfaces import Message, Picture, Speech
+from models.llm.scripted import ScriptedModel
 from models.registry import Kind
 from models.registry import create as create_engine
 from models.settings import EngineSettings
@@ -20,6 +22,9 @@ from models.settings import EngineSettings
 Fault = Literal["fail", "hang", "wrong"]
 """wrong is a bug: an exception that no engine should raise."""
 FAULTS: tuple[Fault, ...] = ("fail", "hang", "wrong")
+
+
+HELLO = [Message("user", "Hello!")]
 
 
 class Broken:
@@ -114,3 +119,21 @@ def chain_of(kind: str, *engines: Any, patience_s: float = 1.0, failures: int = 
 
 def _nothing_to_make(name: str) -> Any:
     raise AssertionError(f"the {name} engine was made already")
+
+
+def model(answer: str = "one two three", fault: Fault | None = None, after: int = 0) -> Broken:
+    return Broken(ScriptedModel([answer]), fault, after)
+
+
+async def said(chain: Any) -> str:
+    async with aclosing(chain.stream(HELLO, max_tokens=9)) as pieces:
+        return "".join([piece async for piece in pieces])
+
+
+async def spoken(chain: Any, text: str = "one two three four five six seven") -> list[Speech]:
+    async with aclosing(chain.stream(text)) as pieces:
+        return [piece async for piece in pieces]
+
+
+def samples(pieces: list[Speech]) -> int:
+    return sum(len(piece.samples) for piece in pieces)
