@@ -27,7 +27,7 @@ from deploy.vast.order import SIGNALING_PORT
 from deploy.vast.removal import Removal
 from deploy.vast.rental import Rental
 from deploy.vast.steps import Rent, Rented
-from deploy.vast.up import limits_of, look_around, show_market, watch
+from deploy.vast.up import alone, limits_of, look_around, show_market, watch
 from deploy.vast.wire import WireError
 
 FOLLOW_S = 5.0
@@ -226,7 +226,17 @@ def down(arguments: Sequence[str]) -> int:
         connection_file.remove(desk.root)
         desk.console.print(f"Nothing is rented: no instance carries the label {desk.settings.label}-….")
         noted(lambda: _tell_spent(desk))
-        return 0
+        return _nothing_new(desk)
+
+
+def _nothing_new(desk: Desk) -> int:
+    """Whether it stays so: 1, and a sentence, when an `up` goes on that may rent the next host."""
+    try:
+        with alone(desk):
+            return 0
+    except SetupError as error:
+        print(f"{error} It may rent again.", file=sys.stderr)
+        return 1
 
 
 def _tell_spent(desk: Desk) -> None:

@@ -250,6 +250,17 @@ def test_an_instance_whose_row_cannot_be_read_is_not_taken_for_gone(tmp_path: Pa
             vast.instances()
 
 
+def test_down_beside_an_up_that_goes_on_says_that_it_may_rent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    it = world(tmp_path)
+    it.up()
+    monkeypatch.setattr(commands, "open_desk", lambda: it.desk)
+    with alone(it.desk):
+        assert commands.down([]) == 1
+    assert not it.fake.rented and "It may rent again." in capsys.readouterr().err
+
+
 def test_two_rentals_at_once_are_refused(tmp_path: Path) -> None:
     it = world(tmp_path)
     with alone(it.desk), pytest.raises(SetupError, match="under way"), alone(it.desk):
