@@ -98,7 +98,7 @@ class Performer:
         self._persona = settings.persona.persona()
         self.rehearsal = Rehearsal(
             self._phrases,
-            (*clauses_of(self._persona.trouble_line()), *self._persona.openings),
+            (*self._persona.openings, *clauses_of(self._persona.trouble_line())),
             calm=self._calm,
         )
         self._history = History(
