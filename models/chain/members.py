@@ -89,8 +89,9 @@ class Members(Generic[E]):
         self._closed = False
 
     def watch(self, changed: Callable[[Note | None], None]) -> None:
-        """See `Watched`."""
+        """See `Watched`; from now on members that are not made are made in the background."""
         self._changed = changed
+        self._make_ahead()
 
     @property
     def made(self) -> tuple[Member[E], ...]:
@@ -104,9 +105,7 @@ class Members(Generic[E]):
         """
         if self._closed:
             raise EngineFailed("The engine is closed.")
-        for member in self._members:
-            if not member.ready:
-                self._mend(member)
+        self._make_ahead()
         asked = [member for member in self.made if member.ready]
         asked += [member for member in self.made if not member.ready]
         last = len(asked) - 1
@@ -194,6 +193,11 @@ class Members(Generic[E]):
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    def _make_ahead(self) -> None:
+        for member in self._members:
+            if not member.ready:
+                self._mend(member)
 
     def _first(self) -> Member[E]:
         made = self.made
