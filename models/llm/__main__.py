@@ -7,10 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from models.errors import EngineUnavailable, ModelError
+from models.environment import ProgramSettings, read
+from models.errors import ModelError
 from models.llm.gguf import model_file
 from models.llm.serve import (
     CONTEXT_TOKENS,
@@ -23,14 +21,10 @@ from models.llm.serve import (
 )
 from models.settings import LlmSettings
 from models.weights import Catalog
-from models.weights.environment import PREFIX, weights_directory
+from models.weights.environment import weights_directory
 
 
-class _Environment(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", frozen=True, extra="ignore"
-    )
-
+class _Environment(ProgramSettings):
     llm: LlmSettings = LlmSettings()
 
 
@@ -38,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Become the server; the exit code is 1 with one sentence on standard error when something is missing."""
     options = _parser().parse_args(arguments)
     try:
-        llm = _settings()
+        llm = read(_Environment).llm
         lora = options.lora or llm.lora
         require_adapter(lora)
         command = ServerCommand(
@@ -75,15 +69,6 @@ def _weights(model: str, directory: Path, *, only_named: bool) -> Path:
     if only_named:
         return directory / model / Catalog.read().model(model).files[0].name
     return model_file(model, directory)
-
-
-def _settings() -> LlmSettings:
-    try:
-        return _Environment().llm
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
-        raise EngineUnavailable(f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from models.errors import EngineUnavailable
-from models.llm.server import is_loopback
+from models.servers import is_loopback
 
 DEFAULT_MODEL = "mamaylm-gemma-2-9b-it-v0.1"
 PORT = 8001

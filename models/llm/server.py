@@ -1,7 +1,6 @@
 """Where a language model's server is, who we are to it, and what it serves. Blocking: for the start of a program."""
 
 import http.client
-import ipaddress
 import json
 import re
 import ssl
@@ -13,9 +12,9 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from models.errors import EngineUnavailable
+from models.servers import bearer, get, is_loopback
 
 RETRY_S = 0.2
-MAX_REPLY_BYTES = 1 << 20
 
 _NO_SYSTEM_ROLE = re.compile(r"gemma(?![-_ .]?[3-9](?!b))", re.IGNORECASE)
 """Gemma 1 and 2; the templates of later ones put a system text into the first user turn themselves."""
@@ -51,14 +50,7 @@ class Server:
         return self.key is not None and parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key.get_secret_value()}"} if self.key else {}
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return bearer(self.key)
 
 
 def has_system_role(model: str) -> bool:
@@ -82,7 +74,7 @@ def served_models(
     until_s = clock() + wait_s
     while True:
         try:
-            status, body = _get(server, timeout_s)
+            status, body = get(f"{server.url}/models", headers=server.headers(), timeout_s=timeout_s)
         except ssl.SSLCertVerificationError:
             raise EngineUnavailable(
                 f"The certificate of the language model's server at {server.name} is not trusted; check its address."
@@ -98,18 +90,6 @@ def served_models(
                 f"The language model's server at {server.name} {trouble}; start it, or change UNDERSTUDY_LLM__URL."
             )
         sleep(RETRY_S)
-
-
-def _get(server: Server, timeout_s: float) -> tuple[int, bytes]:
-    parts = urlsplit(server.url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
-    try:
-        connection.request("GET", f"{parts.path}/models", headers=server.headers())
-        response = connection.getresponse()
-        return response.status, response.read(MAX_REPLY_BYTES)
-    finally:
-        connection.close()
 
 
 def _names(server: Server, status: int, body: bytes) -> list[str]:

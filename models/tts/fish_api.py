@@ -6,7 +6,6 @@ what it labels audio/wav is raw 16-bit PCM at 44.1 kHz; a voice that it does not
 
 import asyncio
 import io
-import ipaddress
 import socket
 from collections.abc import AsyncGenerator, Mapping
 from itertools import pairwise
@@ -17,6 +16,7 @@ import aiohttp
 import ormsgpack
 
 from models.errors import EngineFailed
+from models.servers import bearer, is_loopback
 from models.settings import FishSpeechSettings
 
 _MSGPACK: Final = "application/msgpack"
@@ -189,8 +189,7 @@ _TTS_HEADERS: Final = {"Content-Type": _MSGPACK, "Accept-Encoding": "identity"}
 
 def authorization(settings: FishSpeechSettings) -> Mapping[str, str]:
     """The header that carries the key, if there is one."""
-    key = settings.key
-    return {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+    return bearer(settings.key)
 
 
 def address(url: str) -> tuple[str, int]:
@@ -201,11 +200,7 @@ def address(url: str) -> tuple[str, int]:
 
 def on_loopback(url: str) -> bool:
     """Whether `url` is on this machine, so that nobody else can read what passes."""
-    host, _ = address(url)
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(address(url)[0])
 
 
 def listening(url: str, *, timeout_s: float = 1.0) -> bool:

@@ -18,11 +18,12 @@ import numpy as np
 
 from models.errors import EngineFailed, EngineUnavailable
 from models.interfaces import SPEECH_RATE_HZ, Samples, Speech, SpeechSynthesizer
+from models.servers import get
 from models.settings import EngineSettings, FishSpeechSettings
 from models.tts.any_language import spoken
 from models.tts.clause import pause_samples
 from models.tts.edges import ClauseEdges
-from models.tts.fish_api import FishSpeechApi, address, authorization, listening, on_loopback
+from models.tts.fish_api import FishSpeechApi, authorization, listening, on_loopback
 from models.tts.level import Leveller
 from models.tts.markers import directed
 from models.tts.pcm import PcmReader
@@ -211,24 +212,18 @@ def create(settings: EngineSettings) -> SpeechSynthesizer:
 
 def _require_voice(fish: FishSpeechSettings, reference: str) -> None:
     """The server makes up a voice for a name that it does not know, so the name is looked up here."""
-    host, port = address(fish.url)
-    kind = http.client.HTTPSConnection if fish.url.startswith("https") else http.client.HTTPConnection
-    connection = kind(host, port, timeout=_ASK_S)
+    headers = {"Accept": "application/json", **authorization(fish)}
     try:
-        connection.request("GET", "/v1/references/list", headers={"Accept": "application/json", **authorization(fish)})
-        response = connection.getresponse()
-        body = response.read(1_000_000)
-        if response.status in (401, 403):
+        status, body = get(f"{fish.url.rstrip('/')}/v1/references/list", headers=headers, timeout_s=_ASK_S)
+        if status in (401, 403):
             raise EngineUnavailable(
                 f"The voice server at {fish.url} refuses the key in UNDERSTUDY_TTS__FISH_SPEECH__KEY."
             )
-        known = json.loads(body)["reference_ids"] if response.status == 200 else None
+        known = json.loads(body)["reference_ids"] if status == 200 else None
     except TimeoutError:
         raise EngineUnavailable(f"The voice server at {fish.url} does not answer; look at its log.") from None
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         known = None
-    finally:
-        connection.close()
     if known is None:
         raise EngineUnavailable(f"What answers at {fish.url} is not Fish Speech's server of the pinned commit.")
     if reference not in known:

@@ -5,8 +5,6 @@ before we call it ready, so that the recording is encoded and no caller waits fo
 """
 
 import asyncio
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Final
 
 from models.errors import EngineFailed, EngineUnavailable
 from models.settings import FishSpeechSettings
+from models.stopping import stop_signals
 from models.tts.fish_api import FishSpeechApi, listening
 
 WARM_UP_TEXT: Final = "Let me see, one moment please."
@@ -37,7 +36,7 @@ async def serve(
         raise EngineUnavailable(f"Something listens at {settings.url} already; stop it or choose another port.")
     directory = settings.server.dir.expanduser()
     _make(directory / "references")
-    async with _process(arguments, environment, directory) as process, _stop_signals() as stopped:
+    async with _process(arguments, environment, directory) as process, stop_signals() as stopped:
         ended = asyncio.create_task(process.wait(), name="fish_server_ended")
         starting = asyncio.create_task(_ready(settings, start_s), name="fish_server_starting")
         told = asyncio.create_task(stopped.wait(), name="fish_server_told")
@@ -97,20 +96,6 @@ async def _process(
             except TimeoutError:
                 process.kill()
                 await process.wait()
-
-
-@asynccontextmanager
-async def _stop_signals() -> AsyncIterator[asyncio.Event]:
-    """An event that is set when we are told to stop."""
-    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals = () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stopped.set)
-    try:
-        yield stopped
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 def _make(directory: Path) -> None:

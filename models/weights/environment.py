@@ -6,19 +6,13 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.environment import PREFIX, ProgramSettings, problem
 from models.errors import WeightsError
 from models.settings import WeightsSettings
 
-PREFIX = "UNDERSTUDY_"
 
-
-class _Environment(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", frozen=True, extra="ignore"
-    )
-
+class _Environment(ProgramSettings):
     weights: WeightsSettings = WeightsSettings()
 
 
@@ -36,7 +30,7 @@ def weights_directory() -> Path:
         return _Environment().weights.dir
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
         if first["type"] == "extra_forbidden":
+            name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
             raise WeightsError(f"{name} is not a setting; did you mean {PREFIX}WEIGHTS__DIR?") from None
-        raise WeightsError(f"{name}: {first['msg']}.") from None
+        raise WeightsError(problem(error)) from None

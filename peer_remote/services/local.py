@@ -4,7 +4,6 @@ An engine that is reached by a URL on loopback is started here, one whose URL le
 health, and the performer comes after them all.
 """
 
-import ipaddress
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from models.errors import WeightsError
+from models.servers import is_loopback
 from models.weights import Catalog
 from peer_remote.services.errors import ServicesError
 from peer_remote.services.needs import Need, face_need, llm_need, performer_needs, voice_need
@@ -175,12 +175,7 @@ def _starts_here(name: str, servers: Mapping[str, _Server], settings: MachineSet
 def is_ours(url: str) -> bool:
     """Whether a server of ours can be what is reached by `url`: on loopback, without TLS, in the usual place."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    return loopback and parts.scheme == "http" and parts.path.rstrip("/") in ("", "/v1")
+    return is_loopback(parts.hostname or "") and parts.scheme == "http" and parts.path.rstrip("/") in ("", "/v1")
 
 
 def _keys(servers: Mapping[str, _Server], starts: Sequence[str], *, alone: bool) -> tuple[Keys, Keys]:

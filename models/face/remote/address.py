@@ -13,14 +13,13 @@ from pydantic import SecretStr
 
 from models.errors import EngineUnavailable
 from models.face.remote.wire import VERSION
-from models.llm.server import is_loopback
+from models.servers import bearer, get, is_loopback
 from models.settings import FaceSettings
 
 DESCRIPTION_PATH: Final = "/v1/face"
 SOCKET_PATH: Final = "/v1/sitting"
 HEALTH_PATH: Final = "/healthz"
 _RETRY_S: Final = 0.2
-_MAX_REPLY_BYTES: Final = 1 << 16
 _MOST_PX: Final = 8_192
 
 
@@ -47,7 +46,7 @@ class Address:
         return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key.get_secret_value()}"} if self.key else {}
+        return bearer(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def described(
     until_s = clock() + wait_s
     while True:
         try:
-            status, body = _get(address, timeout_s)
+            status, body = get(address.url + DESCRIPTION_PATH, headers=address.headers(), timeout_s=timeout_s)
         except ssl.SSLCertVerificationError:
             raise EngineUnavailable(
                 f"The certificate of the face's service at {address.name} is not trusted; check UNDERSTUDY_FACE__URL."
@@ -91,18 +90,6 @@ def described(
         if clock() >= until_s:
             raise EngineUnavailable(f"The face's service at {address.name} {trouble}")
         sleep(_RETRY_S)
-
-
-def _get(address: Address, timeout_s: float) -> tuple[int, bytes]:
-    parts = urlsplit(address.url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
-    try:
-        connection.request("GET", DESCRIPTION_PATH, headers=address.headers())
-        response = connection.getresponse()
-        return response.status, response.read(_MAX_REPLY_BYTES)
-    finally:
-        connection.close()
 
 
 def _description(address: Address, status: int, body: bytes) -> Description:

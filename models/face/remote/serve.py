@@ -6,23 +6,23 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import SecretStr
 
 from models import registry
+from models.environment import ProgramSettings, read
 from models.errors import EngineUnavailable
 from models.face.choice import name_of
 from models.face.remote.service import FaceService
-from models.llm.server import is_loopback
+from models.servers import is_loopback
 from models.settings import EngineSettings, FaceSettings, WeightsSettings
-from models.weights.environment import PREFIX
+from models.stopping import stop_signals
 
 _OUR_KEY: Final = "UNDERSTUDY_FACE__KEY"
 _KEY_CHARACTERS: Final = 16
@@ -30,11 +30,7 @@ _END_S: Final = 2.0
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class _Environment(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", frozen=True, extra="ignore"
-    )
-
+class _Environment(ProgramSettings):
     weights: WeightsSettings = WeightsSettings()
     face: FaceSettings = FaceSettings()
 
@@ -44,12 +40,7 @@ def service_settings(engine: str | None = None) -> EngineSettings:
 
     Raises EngineUnavailable with the name of a setting that is wrong.
     """
-    try:
-        found = _Environment()
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
-        raise EngineUnavailable(f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
+    found = read(_Environment)
     engine = engine or ("auto" if found.face.engine == "remote" else found.face.engine)
     # What is shown when this face is not is the performer's business.
     face = found.face.model_copy(update={"engine": engine, "fallbacks": ()})
@@ -100,7 +91,7 @@ async def draw(settings: EngineSettings, host: str, port: int, *, say: Callable[
         listener = stack.enter_context(_bound(host, port))
         face = await asyncio.to_thread(registry.create, "face", settings)
         stack.push_async_callback(face.aclose)
-        stopped = await stack.enter_async_context(_stop_signals())
+        stopped = await stack.enter_async_context(stop_signals())
         service = FaceService(face, engine=name_of(face, settings.face), key=settings.face.key)
         runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_END_S)
         stack.push_async_callback(runner.cleanup)
@@ -154,17 +145,3 @@ def _ctrl_c_ends_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@asynccontextmanager
-async def _stop_signals() -> AsyncIterator[asyncio.Event]:
-    """An event that is set when we are told to stop."""
-    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals = () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stopped.set)
-    try:
-        yield stopped
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
